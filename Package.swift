@@ -1,0 +1,91 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The layering of Docs/Architecture.md: a target imports only what stands above it in this file,
+// and the protocol targets (Transport, Overlay, Content) never import each other.
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies,
+        swiftSettings: settings)
+}
+
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let arguments = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "aro",
+    products: [
+        .library(name: "ARO", targets: ["ARO"]),
+        .executable(name: "aro", targets: ["AROCommand"]),
+        .executable(name: "aro-sim", targets: ["AROSimCommand"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+
+        // The deterministic core: no Foundation, no NIO, no clock, no global chance.
+        core("AROPrimitives"),
+        core("AROCrypto", ["AROPrimitives", "CSodium", crypto]),
+        core("AROWire", ["AROPrimitives", "AROCrypto"]),
+        core("AROTransport", ["AROPrimitives", "AROCrypto", "AROWire"]),
+        core("AROOverlay", ["AROPrimitives", "AROCrypto", "AROWire"]),
+        core("AROContent", ["AROPrimitives", "AROCrypto", "AROWire"]),
+        core(
+            "ARONode",
+            [
+                "AROPrimitives", "AROCrypto", "AROWire", "AROTransport", "AROOverlay", "AROContent",
+            ]),
+
+        // The only I/O.
+        core(
+            "ARORuntime",
+            ["ARONode", nio, nioPosix, logging, .product(name: "GRDB", package: "GRDB.swift")]),
+        core(
+            "AROSimulation",
+            [
+                "ARONode", .product(name: "Yams", package: "Yams"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ]),
+        core("ARO", ["ARORuntime"]),
+
+        .executableTarget(
+            name: "AROCommand", dependencies: ["ARO", arguments, logging], swiftSettings: settings),
+        .executableTarget(
+            name: "AROSimCommand", dependencies: ["AROSimulation", arguments],
+            swiftSettings: settings),
+
+        tests(of: "AROPrimitives"),
+        tests(of: "AROCrypto"),
+        tests(of: "AROWire"),
+        tests(of: "AROTransport"),
+        tests(of: "AROOverlay"),
+        tests(of: "AROContent"),
+        tests(of: "ARONode", ["AROSimulation"]),
+        tests(of: "ARORuntime"),
+        tests(of: "AROSimulation"),
+    ]
+)

@@ -1,0 +1,70 @@
+/// What a fetch is asked for and what it tells.
+
+import AROPrimitives
+import AROWire
+
+public struct FetchOptions: Hashable, Sendable {
+    public var root: CID
+    /// Names to follow from the root through directories; empty for the root itself.
+    public var path: [String]
+    /// The bytes of a file that are wanted; nil for all. Only the blocks that hold them are fetched.
+    public var range: Range<UInt64>?
+    /// Content is refused unless this peer signed its root.
+    public var publisher: PeerID?
+
+    public init(
+        root: CID, path: [String] = [], range: Range<UInt64>? = nil, publisher: PeerID? = nil
+    ) {
+        (self.root, self.path, self.range, self.publisher) = (root, path, range, publisher)
+    }
+}
+
+public enum FetchEvent: Hashable, Sendable {
+    /// Told when it changes, and at most every 64 blocks.
+    case progress(FetchProgress)
+    /// Everything asked for is in the store.
+    case finished(FetchProgress)
+    case failed(FetchFailure)
+
+    public var isFinal: Bool {
+        if case .progress = self { false } else { true }
+    }
+}
+
+public struct FetchProgress: Hashable, Sendable {
+    /// The CID that the path leads to, once known.
+    public var target: CID?
+    /// File bytes asked for, once known.
+    public var bytesWanted: UInt64?
+    /// Of these, bytes in the store, whether fetched now or held before.
+    public var bytesStored: UInt64 = 0
+    public var blocksStored: UInt64 = 0
+    /// Bytes that came over the network.
+    public var bytesFetched: UInt64 = 0
+    /// Peers that are serving us now.
+    public var providers = 0
+    /// Who signed the root, where an attestation was found.
+    public var publisher: PeerID?
+
+    public init() {}
+}
+
+public enum FetchFailure: Error, Hashable, Sendable {
+    /// Nobody is known to hold a block that is needed.
+    case noProviders(CID)
+    /// Every provider failed or went away, and no new one was found in time.
+    case providersLost(CID)
+    /// No attestation of the demanded publisher was found.
+    case notPublishedBy(PeerID)
+    /// The path names something that is not there.
+    case pathNotFound(String)
+    /// A path leads through something that is no directory.
+    case notADirectory(String)
+    case rangeOutside(fileBytes: UInt64)
+    /// A range was asked of a directory.
+    case rangeOfDirectory
+    /// The tree breaks the format or a bound: too deep, too wide, cyclic, sizes that do not add up.
+    case malformed(CID, String)
+    case diskFull
+    case disk(String)
+}

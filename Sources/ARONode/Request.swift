@@ -1,0 +1,131 @@
+/// What the local user asks of the node, and what the node answers.
+///
+/// A request is answered by replies that carry its id; exactly one of them is final
+/// (``Reply/isFinal``). Cancelling a request ends it without a final reply.
+
+import AROPrimitives
+import AROWire
+import AROContent
+
+public struct RequestID: Hashable, Comparable, Sendable {
+    public var number: UInt64
+    public init(number: UInt64) { self.number = number }
+    public static func < (a: RequestID, b: RequestID) -> Bool { a.number < b.number }
+}
+
+public enum Request: Sendable {
+    /// Join the network through these addresses. Replies: ``Reply/joined(peers:)`` or a failure.
+    case join([SocketAddress])
+    /// Tell the network that we hold `root`, now and until withdrawn. Replies: ``Reply/held(by:of:)``.
+    case provide(CID)
+    /// Stop renewing the records of `root`.
+    case withdraw(CID)
+    /// Who holds `root`. Replies: ``Reply/provider(_:)`` for each as it is found, then `done`.
+    case findProviders(CID, limit: Int)
+    /// Fetch content into the local store. Replies: ``Reply/fetch(_:)`` until finished or failed.
+    case fetch(FetchOptions)
+    /// Sign and publish a mutable name of ours. Replies: ``Reply/held(by:of:)``.
+    case publishName(label: String, target: CID, sequence: UInt64, lifetime: Duration)
+    /// The newest valid record of a name. Replies: ``Reply/name(target:sequence:expires:)``.
+    case resolveName(PeerID, label: String)
+    /// The `k` live peers nearest to a key. Replies: ``Reply/closest(_:)``.
+    case lookup(DHTKey)
+    /// Replies: ``Reply/peers(_:)``.
+    case peers
+    /// Replies: ``Reply/status(_:)``.
+    case status
+}
+
+public enum Reply: Sendable {
+    case joined(peers: Int)
+    /// A record was stored and read back: held by `held` of the `wanted` nearest peers.
+    case held(by: Int, of: Int)
+    case provider(Contact)
+    case fetch(FetchEvent)
+    case name(target: CID, sequence: UInt64, expires: UnixTime)
+    case closest([Contact])
+    case peers([PeerStatus])
+    case status(NodeStatus)
+    case done
+    case failed(RequestFailure)
+
+    public var isFinal: Bool {
+        switch self {
+        case .provider: false
+        case .fetch(let event): event.isFinal
+        default: true
+        }
+    }
+}
+
+/// Why a request failed; the description is for the user.
+public enum RequestFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    /// None of the bootstrap addresses answered.
+    case bootstrapUnreachable([SocketAddress])
+    /// There is no peer to ask.
+    case noPeers
+    case nameNotFound
+    case tooManyRequests
+    case invalidLabel(String)
+    case shuttingDown
+
+    public var description: String {
+        switch self {
+        case .bootstrapUnreachable(let addresses):
+            "no answer from " + addresses.map(\.description).joined(separator: ", ")
+        case .noPeers: "this node knows no other peer; join by --bootstrap HOST:PORT"
+        case .nameNotFound: "no valid record of this name was found"
+        case .tooManyRequests: "too many requests are under way"
+        case .invalidLabel(let label): "'\(label)' is no valid name: 1 to 63 bytes of UTF-8, no '/'"
+        case .shuttingDown: "the node is shutting down"
+        }
+    }
+}
+
+/// One row of `aro peers`.
+public struct PeerStatus: Hashable, Sendable {
+    public var id: PeerID
+    public var address: SocketAddress
+    /// Whether a session is open now.
+    public var isConnected: Bool
+    /// Whether it stands in the routing table.
+    public var isInTable: Bool
+    /// Smoothed round-trip time, where it was measured.
+    public var roundTrip: Duration?
+    public var bytesIn, bytesOut: UInt64
+
+    public init(
+        id: PeerID, address: SocketAddress, isConnected: Bool, isInTable: Bool,
+        roundTrip: Duration?, bytesIn: UInt64, bytesOut: UInt64
+    ) {
+        (self.id, self.address, self.isConnected) = (id, address, isConnected)
+        (self.isInTable, self.roundTrip) = (isInTable, roundTrip)
+        (self.bytesIn, self.bytesOut) = (bytesIn, bytesOut)
+    }
+}
+
+/// The counters behind `aro status`.
+public struct NodeStatus: Hashable, Sendable {
+    public var id: PeerID
+    /// Our address as peers see it, by most reports.
+    public var observedAddress: SocketAddress?
+    public var sessions = 0
+    public var tablePeers = 0
+    public var recordsHeld = 0
+    public var rootsProvided = 0
+    public var fetchesRunning = 0
+    public var datagramsIn: UInt64 = 0
+    public var datagramsOut: UInt64 = 0
+    public var bytesIn: UInt64 = 0
+    public var bytesOut: UInt64 = 0
+    /// What was dropped and why, by stable names, in the order of the names.
+    public var drops: [Drop] = []
+
+    public struct Drop: Hashable, Sendable {
+        public var reason: String
+        public var count: UInt64
+        public init(reason: String, count: UInt64) { (self.reason, self.count) = (reason, count) }
+    }
+
+    public init(id: PeerID) { self.id = id }
+}
