@@ -57,8 +57,9 @@ public struct RangeSet: Equatable, Sendable {
         var joined = range
         while end < ranges.count, ranges[end].lowerBound <= range.upperBound {
             joined =
-                min(joined.lowerBound, ranges[end].lowerBound)
-                ..< max(joined.upperBound, ranges[end].upperBound)
+                min(
+                    joined.lowerBound, ranges[end].lowerBound)..<max(
+                    joined.upperBound, ranges[end].upperBound)
             end += 1
         }
         if end == start + 1 {

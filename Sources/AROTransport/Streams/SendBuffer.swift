@@ -88,7 +88,8 @@ struct SendBuffer {
     var nextOffset: UInt64 { lost.first?.lowerBound ?? sent }
 
     /// What the next STREAM frame of at most `capacity` bytes holds: lost bytes before new ones.
-    func nextRange(capacity: Int, connectionCredit: UInt64) -> (range: Range<UInt64>, isLast: Bool) {
+    func nextRange(capacity: Int, connectionCredit: UInt64) -> (range: Range<UInt64>, isLast: Bool)
+    {
         let start = nextOffset
         var end = lost.first?.upperBound ?? min(written, credit, sent &+ connectionCredit)
         end = min(max(end, start), start + UInt64(capacity))

@@ -166,9 +166,10 @@ struct Streams {
         return nil
     }
 
-    /// The stream had its turn: behind its equals.
+    /// The stream had its turn: behind its equals, if it is still in front of them.
     mutating func rotate(_ slot: Int) {
         let priority = Int(slots[slot]!.priority.rawValue)
+        guard schedule[priority].first == slot else { return }
         schedule[priority].append(schedule[priority].removeFirst())
     }
 }
