@@ -12,7 +12,7 @@ final class Scratch: Sendable {
     let path: String
 
     init() {
-        var template = Array((NSTemporaryDirectory() + "/aro-test-XXXXXX").utf8CString)
+        var template = Array((NSTemporaryDirectory() + "aro-test-XXXXXX").utf8CString)
         path = String(cString: mkdtemp(&template))
     }
 
