@@ -6,6 +6,9 @@ import AROPrimitives
 
 package protocol Driven: ~Copyable {
     mutating func handle(_ input: borrowing Input, at now: Instant, into outbox: inout Outbox)
+    /// Called once after each batch of inputs, before the outbox is drained: packets are written
+    /// here, so that a batch gives long runs.
+    mutating func flush(at now: Instant, into outbox: inout Outbox)
     var nextDeadline: Wake? { get }
 }
 

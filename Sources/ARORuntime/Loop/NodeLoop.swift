@@ -162,6 +162,7 @@ extension NodeLoop where Machine: ~Copyable {
 extension NodeLoop where Machine: ~Copyable {
     /// Carries out everything in the outbox and sets the next wake-up.
     private func drain() {
+        machine.flush(at: now, into: &outbox)
         send()
         for i in outbox.effects.indices {
             switch outbox.effects[i] {
