@@ -19,10 +19,17 @@ public struct Node: ~Copyable {
         self.identity = identity
     }
 
-    /// Takes one input. `now` must never go back. The effects are appended to `outbox`.
+    /// Takes one input. `now` must never go back. Effects other than packets are appended to
+    /// `outbox`; packets wait for ``flush(at:into:)``.
     public mutating func handle(
         _ input: borrowing Input, at now: Instant, into outbox: inout Outbox
     ) {
+    }
+
+    /// Writes the packets that may go now. Called once after each batch of inputs (one is a batch),
+    /// before the outbox is drained: so the answers to many datagrams that arrived together leave
+    /// as few long runs.
+    public mutating func flush(at now: Instant, into outbox: inout Outbox) {
     }
 
     /// When the node wants an ``Input/deadline``, and why; nil for never.

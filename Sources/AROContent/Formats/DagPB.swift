@@ -96,7 +96,7 @@ extension DagPBLink {
 /// Writes dag-pb nodes; the caller gives the links in order of their names.
 enum DagPBWriter {
     static func appendLink(
-        to out: inout [UInt8], _ cid: CID, name: some Collection<UInt8>, treeByteCount: UInt64
+        to out: inout [UInt8], _ cid: CID, name: [UInt8], treeByteCount: UInt64
     ) {
         out.append(2 << 3 | 2)
         out.appendLEB128(
