@@ -1,4 +1,4 @@
-/// Which session is which peer, and which stream which token: what lies between a participant, which
+/// Which session is which peer, and which stream has which name: what lies between a participant, which
 /// knows peers, and the transport, which knows sessions.
 
 import AROContent
@@ -10,19 +10,17 @@ struct Carrier {
 
     private var peers: [SessionID: PeerHandle] = [:]
     private var dials: [SessionID: SocketAddress] = [:]
-    private var streams: [StreamToken: StreamID] = [:]
-    private var tokens: [StreamID: StreamToken] = [:]
+    private var streams: [ContentStream: StreamID] = [:]
+    private var tokens: [StreamID: ContentStream] = [:]
     /// The streams of each session, in the order in which they were opened.
-    private var tokensOf: [SessionID: [StreamToken]] = [:]
+    private var tokensOf: [SessionID: [ContentStream]] = [:]
     /// Streams that the peer opened and whose first byte has not come yet.
     private var unnamed: Set<StreamID> = []
-    private var paused: Set<StreamToken> = []
     /// Streams of which one direction has ended in order.
-    private var halfClosed: [StreamToken: Direction] = [:]
+    private var halfClosed: [ContentStream: Direction] = [:]
     /// Streams that are to be opened once their session is connected.
-    private var waiting: [SessionID: [(token: StreamToken, priority: StreamPriority)]] = [:]
+    private var waiting: [SessionID: [(token: ContentStream, priority: StreamPriority)]] = [:]
     private var isConnected: Set<SessionID> = []
-    private var lastToken: UInt64 = 0
 
     // MARK: Sessions
 
@@ -51,14 +49,13 @@ struct Carrier {
     }
 
     /// Forgets a session; returns its streams that were still in use.
-    mutating func ended(_ session: SessionID) -> [StreamToken] {
+    mutating func ended(_ session: SessionID) -> [ContentStream] {
         peers[session] = nil
         dials[session] = nil
         isConnected.remove(session)
         let unopened = takeWaiting(for: session).map(\.token)
         let left = (tokensOf.removeValue(forKey: session) ?? []) + unopened
         for token in left {
-            paused.remove(token)
             halfClosed[token] = nil
             if let stream = streams.removeValue(forKey: token) { tokens[stream] = nil }
         }
@@ -72,13 +69,14 @@ struct Carrier {
 
     // MARK: Streams
 
-    mutating func waits(_ token: StreamToken, _ priority: StreamPriority, for session: SessionID) {
+    mutating func waits(_ token: ContentStream, _ priority: StreamPriority, for session: SessionID)
+    {
         waiting[session, default: []].append((token, priority))
     }
 
     mutating func takeWaiting(
         for session: SessionID
-    ) -> [(token: StreamToken, priority: StreamPriority)] {
+    ) -> [(token: ContentStream, priority: StreamPriority)] {
         waiting.removeValue(forKey: session) ?? []
     }
 
@@ -86,15 +84,7 @@ struct Carrier {
 
     func isUnnamed(_ stream: StreamID) -> Bool { unnamed.contains(stream) }
 
-    /// A stream of the peer got its first byte: names it. Our own tokens have the top bit clear.
-    mutating func named(_ stream: StreamID) -> StreamToken {
-        lastToken += 1
-        let token = StreamToken(number: lastToken | 1 << 63)
-        opened(stream, token)
-        return token
-    }
-
-    mutating func opened(_ stream: StreamID, _ token: StreamToken) {
+    mutating func opened(_ stream: StreamID, _ token: ContentStream) {
         unnamed.remove(stream)
         streams[token] = stream
         tokens[stream] = token
@@ -103,11 +93,11 @@ struct Carrier {
 
     mutating func dropUnnamed(_ stream: StreamID) { unnamed.remove(stream) }
 
-    func stream(_ token: StreamToken) -> StreamID? { streams[token] }
-    func token(_ stream: StreamID) -> StreamToken? { tokens[stream] }
+    func stream(_ token: ContentStream) -> StreamID? { streams[token] }
+    func token(_ stream: StreamID) -> ContentStream? { tokens[stream] }
 
     /// One direction ended in order; with the other one, the stream is over.
-    mutating func finished(_ token: StreamToken, _ direction: Direction) {
+    mutating func finished(_ token: ContentStream, _ direction: Direction) {
         if let other = halfClosed[token], other != direction {
             closed(token)
         } else if streams[token] != nil {
@@ -115,15 +105,10 @@ struct Carrier {
         }
     }
 
-    mutating func closed(_ token: StreamToken) {
+    mutating func closed(_ token: ContentStream) {
         halfClosed[token] = nil
         guard let stream = streams.removeValue(forKey: token) else { return }
         tokens[stream] = nil
-        paused.remove(token)
         tokensOf[stream.session]?.removeAll { $0 == token }
     }
-
-    mutating func pause(_ token: StreamToken) { paused.insert(token) }
-    mutating func resume(_ token: StreamToken) { paused.remove(token) }
-    func isPaused(_ token: StreamToken) -> Bool { paused.contains(token) }
 }

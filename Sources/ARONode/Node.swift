@@ -67,7 +67,10 @@ public struct Node: ~Copyable {
         case .wallClock(let time):
             transport.wallClockChanged(to: time, at: now)
             tell(.wallClock(time), at: now)
-        case .shutdown: transport.closeAll(code: .shuttingDown, at: now)
+        case .shutdown:
+            participant.shutDown(at: now, book: &book, into: &self.outbox)
+            carry(at: now, into: &outbox)
+            transport.closeAll(code: .shuttingDown, at: now)
         }
         carry(at: now, into: &outbox)
     }
@@ -125,7 +128,9 @@ extension Node {
         case .writable(let stream):
             guard let token = carrier.token(stream) else { return }
             tell(.streamWritable(token, room: transport.room(in: stream)), at: now)
-        case .reset(let stream, _), .stopped(let stream, _): streamLost(stream, at: now)
+        case .reset(let stream, _): streamLost(stream, at: now)
+        // What we still write is thrown away; the peer ends its own direction when it is done.
+        case .stopped: break
         case .migrated(let session, let address):
             if let peer = carrier.peer(of: session) { book.heard(peer, at: address) }
         }
@@ -153,20 +158,23 @@ extension Node {
     ) {
         let dialed = carrier.takeDial(of: session)
         let peer = carrier.peer(of: session)
-        for token in carrier.ended(session) { tell(.streamReset(token), at: now) }
+        let unopened = carrier.ended(session)
         if let dialed { tell(.dialFailed(dialed), at: now) }
         if let peer { tell(.peerUnreachable(peer), at: now) }
+        for token in unopened { tell(.streamReset(token), at: now) }
     }
 
-    private mutating func sessionClosed(_ session: SessionID, _ reason: CloseReason, at now: Instant)
-    {
+    private mutating func sessionClosed(
+        _ session: SessionID, _ reason: CloseReason, at now: Instant
+    ) {
         let peer = carrier.peer(of: session)
         for token in carrier.ended(session) { tell(.streamReset(token), at: now) }
         guard let peer else { return }
         switch reason {
         case .byPeer(.shuttingDown, _): tell(.peerGone(peer), at: now)
         case .pathLost, .unconfirmed: tell(.peerUnreachable(peer), at: now)
-        case .local, .byPeer, .idle, .violation, .reset, .peerRestarted, .superseded, .evicted: break
+        case .local, .byPeer, .idle, .violation, .reset, .peerRestarted, .superseded, .evicted:
+            break
         }
     }
 
@@ -186,19 +194,17 @@ extension Node {
 extension Node {
     private mutating func read(_ stream: StreamID, at now: Instant) {
         if carrier.isUnnamed(stream) { guard nameStream(stream, at: now) else { return } }
-        guard let token = carrier.token(stream), !carrier.isPaused(token) else { return }
-        var more = true
-        while more, !carrier.isPaused(token), carrier.stream(token) != nil {
-            let (count, isFinished) = Self.carryStream(
+        guard let token = carrier.token(stream) else { return }
+        var isFinished = false
+        var count = 1
+        while count > 0, !isFinished {
+            (count, isFinished) = Self.carryStream(
                 stream, token, atMost: configuration.streamReadMax, of: &transport,
                 to: &participant, &book, &outbox, at: now)
-            if isFinished {
-                carrier.finished(token, .reading)
-                tell(.streamReceived(token, RawSpan(), isFinished: true), at: now)
-            }
-            pauseAsWanted()
-            more = count > 0 && !isFinished
         }
+        guard isFinished else { return }
+        carrier.finished(token, .reading)
+        tell(.streamReceived(token, RawSpan(), isFinished: true), at: now)
     }
 
     /// The first byte of a peer's stream says what it is for.
@@ -217,12 +223,14 @@ extension Node {
             transport.stop(stream, code: CloseCode.firstApplication)
             return false
         }
-        tell(.streamOpened(carrier.named(stream), by: peer), at: now)
+        let name = participant.streamAccepted(
+            from: peer, room: transport.room(in: stream), at: now, book: &book, into: &outbox)
+        carrier.opened(stream, name)
         return true
     }
 
     private static func carryStream(
-        _ stream: StreamID, _ token: StreamToken, atMost count: Int,
+        _ stream: StreamID, _ token: ContentStream, atMost count: Int,
         of transport: inout Transport, to participant: inout Participant,
         _ book: inout PeerBook, _ outbox: inout ParticipantOutbox, at now: Instant
     ) -> (count: Int, isFinished: Bool) {
@@ -230,17 +238,6 @@ extension Node {
             participant.handle(
                 .streamReceived(token, bytes, isFinished: false), at: now, book: &book,
                 into: &outbox)
-        }
-    }
-
-    /// A pause must take effect before more is read, the rest of the effects can wait.
-    private mutating func pauseAsWanted() {
-        for effect in outbox.effects {
-            switch effect {
-            case .pauseReading(let token): carrier.pause(token)
-            case .resumeReading(let token): carrier.resume(token)
-            default: break
-            }
         }
     }
 
@@ -272,18 +269,15 @@ extension Node {
                 carrier.dialing(session, address)
             case .openStream(let token, let peer, let priority):
                 openStream(token, to: peer, priority, at: now)
-            case .write(let token, let bytes, let isLast):
+            case .write(let token, let bytes, let isFinal):
                 guard let stream = carrier.stream(token) else { continue }
                 if !bytes.isEmpty { transport.write(bytes, to: stream) }
-                if isLast {
+                if isFinal {
                     transport.finish(stream)
                     carrier.finished(token, .writing)
                 }
-            case .reset(let token): reset(token)
-            case .pauseReading(let token): carrier.pause(token)
-            case .resumeReading(let token):
-                carrier.resume(token)
-                if let stream = carrier.stream(token) { read(stream, at: now) }
+            case .reset(let token): abandon(token, resets: true)
+            case .release(let token): abandon(token, resets: false)
             case .reply(let id, let reply): outbox.effects.append(.reply(id, reply))
             case .disk(let request): outbox.effects.append(.disk(request))
             }
@@ -308,7 +302,7 @@ extension Node {
     }
 
     private mutating func openStream(
-        _ token: StreamToken, to peer: PeerHandle, _ priority: StreamPriority, at now: Instant
+        _ token: ContentStream, to peer: PeerHandle, _ priority: StreamPriority, at now: Instant
     ) {
         let session =
             transport.session(with: book.id(peer)) ?? connect(to: peer, message: RawSpan(), at: now)
@@ -319,13 +313,14 @@ extension Node {
             return tell(.streamReset(token), at: now)
         }
         carrier.opened(stream, token)
-        tell(.streamWritable(token, room: transport.room(in: stream)), at: now)
+        tell(.streamOpened(token, room: transport.room(in: stream)), at: now)
     }
 
-    private mutating func reset(_ token: StreamToken) {
+    /// - Parameter resets: whether what was written is taken back, too.
+    private mutating func abandon(_ token: ContentStream, resets: Bool) {
         guard let stream = carrier.stream(token) else { return }
         carrier.closed(token)
-        transport.reset(stream, code: CloseCode.firstApplication)
+        if resets { transport.reset(stream, code: CloseCode.firstApplication) }
         transport.stop(stream, code: CloseCode.firstApplication)
     }
 }

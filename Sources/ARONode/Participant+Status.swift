@@ -13,7 +13,7 @@ extension Participant {
         status.tablePeers = kademlia.tableCount
         status.recordsHeld = kademlia.recordCount
         status.rootsProvided = kademlia.publicationCount
-        status.fetchesRunning = exchange.fetchCount
+        status.fetchesRunning = exchange.counters.fetchesRunning
         for drop in KademliaDrop.allCases {
             note(drop.name, kademlia.dropCount(drop), in: &status)
         }

@@ -62,14 +62,14 @@ public struct Participant: ~Copyable {
             failJoins(into: &outbox)
         case .message(let bytes, let peer):
             received(bytes, from: peer, at: now, book: &book)
-        case .streamOpened(let token, let peer):
-            exchange.streamOpened(token, by: peer, at: now)
-        case .streamReceived(let token, let bytes, let isFinished):
-            exchange.streamReceived(token, bytes, isFinished: isFinished, at: now)
-        case .streamWritable(let token, let room):
-            exchange.streamWritable(token, room: room, at: now)
-        case .streamReset(let token):
-            exchange.streamReset(token, at: now)
+        case .streamOpened(let stream, let room):
+            exchange.streamOpened(stream, room: room, at: now)
+        case .streamReceived(let stream, let bytes, let isFinished):
+            exchange.streamReceived(stream, bytes, isFinished: isFinished, at: now)
+        case .streamWritable(let stream, let room):
+            exchange.streamWritable(stream, room: room, at: now)
+        case .streamReset(let stream):
+            exchange.streamReset(stream, at: now)
         case .deadline:
             deadlinePassed(at: now, book: &book)
         case .request(let request, let id):
@@ -81,6 +81,24 @@ public struct Participant: ~Copyable {
         case .wallClock(let time):
             kademlia.wallClockRead(time, at: now)
         }
+        route(at: now, book: &book, into: &outbox)
+    }
+
+    /// A peer opened a stream for content, and its first byte was read. Returns its name.
+    public mutating func streamAccepted(
+        from peer: PeerHandle, room: Int, at now: Instant, book: inout PeerBook,
+        into outbox: inout ParticipantOutbox
+    ) -> ContentStream {
+        let stream = exchange.streamAccepted(from: peer, room: room, at: now)
+        route(at: now, book: &book, into: &outbox)
+        return stream
+    }
+
+    /// Streams are ended with a word of explanation, fetches without an event.
+    public mutating func shutDown(
+        at now: Instant, book: inout PeerBook, into outbox: inout ParticipantOutbox
+    ) {
+        exchange.shutDown(at: now)
         route(at: now, book: &book, into: &outbox)
     }
 
@@ -97,7 +115,7 @@ public struct Participant: ~Copyable {
     /// Every peer that must stay in the book. The outbox must have been drained.
     public func forEachUsedHandle(_ body: (PeerHandle) -> Void) {
         kademlia.forEachUsedHandle(body)
-        exchange.forEachUsedHandle(body)
+        exchange.markUsed(body)
         joins.forEachUsedHandle(body)
     }
 

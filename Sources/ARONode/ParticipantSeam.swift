@@ -19,13 +19,15 @@ public enum ParticipantInput: ~Escapable {
     case dialFailed(SocketAddress)
     /// An unreliable message.
     case message(RawSpan, from: PeerHandle)
-    /// A peer opened a stream for content; its first byte was read already.
-    case streamOpened(StreamToken, by: PeerHandle)
-    case streamReceived(StreamToken, RawSpan, isFinished: Bool)
-    /// A stream takes that many bytes more.
-    case streamWritable(StreamToken, room: Int)
+    /// A stream that we asked for is open and takes that many bytes. (One that a peer opened comes by
+    /// ``Participant/streamAccepted(from:room:at:book:into:)``, which names it.)
+    case streamOpened(ContentStream, room: Int)
+    /// - Parameter isFinished: the peer writes nothing more.
+    case streamReceived(ContentStream, RawSpan, isFinished: Bool)
+    /// A stream takes that many bytes now.
+    case streamWritable(ContentStream, room: Int)
     /// A stream ended before its time, by the peer or with its session.
-    case streamReset(StreamToken)
+    case streamReset(ContentStream)
     case deadline
     case request(Request, RequestID)
     case cancel(RequestID)
@@ -60,13 +62,13 @@ public enum ParticipantEffect: Sendable {
     case send(PeerHandle, Range<Int>)
     /// Open a session with whoever is at an address.
     case dial(SocketAddress)
-    case openStream(StreamToken, PeerHandle, StreamPriority)
-    /// Queue bytes on a stream, which keeps the array; with `finish` they are its last.
-    case write(StreamToken, [UInt8], finish: Bool)
-    case reset(StreamToken)
-    /// Take no more from a stream until told otherwise; the peer's credit runs out.
-    case pauseReading(StreamToken)
-    case resumeReading(StreamToken)
+    case openStream(ContentStream, PeerHandle, StreamPriority)
+    /// Queue bytes on a stream, which keeps the array; with `isFinal` nothing is written after them.
+    case write(ContentStream, [UInt8], isFinal: Bool)
+    /// Abandon both directions. The name is not used again.
+    case reset(ContentStream)
+    /// Deliver what was written, throw away what still comes. The name is not used again.
+    case release(ContentStream)
     case reply(RequestID, Reply)
     case disk(DiskRequest)
 }

@@ -85,7 +85,7 @@ extension Participant {
     ) {
         repeat {
             drainKademlia(at: now, book: book, into: &outbox)
-            while let output = exchange.nextOutput() {
+            for output in exchange.takeOutputs() {
                 carry(output, at: now, book: &book, into: &outbox)
             }
         } while !kademliaOut.isEmpty
@@ -152,25 +152,22 @@ extension Participant {
         into outbox: inout ParticipantOutbox
     ) {
         switch output {
-        case .openStream(let token, let peer):
-            outbox.effects.append(.openStream(token, peer, .interactive))
-        case .write(let token, let bytes, let isLast):
-            outbox.effects.append(.write(token, bytes, finish: isLast))
-        case .reset(let token): outbox.effects.append(.reset(token))
-        case .pauseReading(let token): outbox.effects.append(.pauseReading(token))
-        case .resumeReading(let token): outbox.effects.append(.resumeReading(token))
+        case .openStream(let peer, let stream):
+            outbox.effects.append(.openStream(stream, peer, .interactive))
+        case .write(let stream, let bytes, let isFinal):
+            outbox.effects.append(.write(stream, bytes, isFinal: isFinal))
+        case .reset(let stream): outbox.effects.append(.reset(stream))
+        case .release(let stream): outbox.effects.append(.release(stream))
         case .disk(let request): outbox.effects.append(.disk(request))
         case .findProviders(let cid):
             let operation = kademlia.startProviderSearch(
                 cid.dhtKey, limit: configuration.providersWanted, at: now, book: &book,
                 into: &kademliaOut)
             requests.started(operation, for: .exchange(cid))
-        case .fetch(let id, let event):
+        case .fetchEvent(let id, let event):
             outbox.effects.append(.reply(RequestID(number: id.number), .fetch(event)))
         case .becameProvider(let root): kademlia.resumeProviding(root.dhtKey, at: now)
-        case .misbehaved(let peer, let root):
-            misconduct += 1
-            kademlia.providerFailed(book.id(peer), key: root.dhtKey)
+        case .misbehaved: misconduct += 1
         }
     }
 }
