@@ -23,11 +23,10 @@ public struct TransportConfiguration: Sendable {
     public var initialRoundTrip: Duration = .milliseconds(333)
     /// Packets that may overtake another before it counts as lost; RFC 9002 §6.1.1: 3.
     public var packetThreshold = 3
-    /// Up to this the threshold grows where reordering was seen (RFC 9002 §6.1.1 allows it). A
-    /// guess.
+    /// Up to this the threshold grows where reordering was seen (RFC 9002 §6.1.1 allows it). A guess.
     public var packetThresholdMax = 64
-    /// The longest pause between probes of a silent path. RFC 9002 has no bound; 10 s is a guess
-    /// that makes a session on a path that comes back usable soon.
+    /// The longest pause between probes of a silent path. RFC 9002 has no bound; 10 s is a guess that
+    /// makes a session on a path that comes back usable soon.
     public var probeTimeoutMax: Duration = .seconds(10)
 
     // MARK: Congestion control (RFC 9438, RFC 9406) and pacing
@@ -36,9 +35,9 @@ public struct TransportConfiguration: Sendable {
     public var initialWindowPackets = 10
     /// The largest congestion window. A guess: 5 Gbit/s over 100 ms.
     public var congestionWindowMax = 64 << 20
-    /// The longest burst of packets. RFC 9002 §7.7 advises at most the initial window; beyond it a
-    /// burst is only what ``pacingQuantum`` holds. A guess: four segmented sends of 64.
-    public var pacingBurstPacketsMax = 256
+    /// The longest burst of packets; RFC 9002 §7.7 advises at most the initial window, but one
+    /// segmented send takes 64, and at rates where 64 take under ``pacingQuantum`` it does no harm.
+    public var pacingBurstPacketsMax = 64
     /// What of a pacing rate goes in one burst. A guess: half a timer tick of common event loops.
     public var pacingQuantum: Duration = .microseconds(500)
 
@@ -69,12 +68,12 @@ public struct TransportConfiguration: Sendable {
     /// with its proof flows without waiting for credit.
     public var streamWindow: UInt64 = 2 << 20
     public var connectionWindow: UInt64 = 4 << 20
-    /// Up to this the windows double while the reader keeps up: 5 Gbit/s over 25 ms or 450 Mbit/s
-    /// over 300 ms.
+    /// Up to this the windows double while the reader keeps up: 5 Gbit/s over 25 ms or 450 Mbit/s over
+    /// 300 ms.
     public var streamWindowMax: UInt64 = 16 << 20
     public var connectionWindowMax: UInt64 = 24 << 20
-    /// Holes that a stream's receive buffer may have; a packet that would tear more is dropped as
-    /// if lost. A guess: beyond what 20 % loss makes of the largest window.
+    /// Holes that a stream's receive buffer may have; a packet that would tear more is dropped as if
+    /// lost. A guess: beyond what 20 % loss makes of the largest window.
     public var receiveHolesMax = 4_096
     /// Unsent bytes of a stream from which on a writer is told to wait. A guess: two chunks.
     public var sendHighWater = 2 << 20
@@ -87,6 +86,10 @@ public struct TransportConfiguration: Sendable {
     /// Packets of nothing but messages that may go unacknowledged in a row; the next one carries a
     /// PING and obeys the congestion window. A guess: the initial window and a half.
     public var loneMessagesMax = 16
+
+    // MARK: Sessions, handshakes and keys
+
+    public var endpoint = EndpointConfiguration()
 
     public init() {}
 }

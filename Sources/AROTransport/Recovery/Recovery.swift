@@ -1,10 +1,10 @@
-/// Loss recovery of one packet number space (RFC 9002): what is in flight, what was acknowledged,
-/// what is lost, when to probe. Frames to be sent again are left in ``lostFrames`` and frames that
-/// arrived in ``ackedFrames`` for the connection to drain.
+/// Loss recovery of one packet number space (RFC 9002): what is in flight, what was acknowledged, what is
+/// lost, when to probe. Frames to be sent again are left in ``lostFrames`` and frames that arrived in
+/// ``ackedFrames`` for the connection to drain.
 ///
-/// Work per ACK is proportional to what it settles: acknowledged numbers are kept as ranges, so
-/// that ranges repeated by every ACK cost one look-up, and the search for losses starts at the
-/// first packet not settled. Deviation: the packet threshold grows, up to a bound, with reordering
+/// Work per ACK is proportional to what it settles: acknowledged numbers are kept as ranges, so that
+/// ranges repeated by every ACK cost one look-up, and the search for losses starts at the first
+/// packet not settled. Deviation: the packet threshold grows, up to a bound, with reordering
 /// that was taken for loss (§6.1.1 allows it).
 
 import AROPrimitives
@@ -28,11 +28,9 @@ struct Recovery {
     private(set) var spuriousLosses: UInt64 = 0
     private(set) var bytesAcked: UInt64 = 0
 
+    private let configuration: TransportConfiguration
     private let peerAckDelay: Duration
     private let peerDatagramMax: Int
-    private let packetThresholdMax: UInt64
-    private let probeTimeoutMax: Duration
-    private let blackHoleProbeTimeouts: Int
 
     /// Numbers acknowledged at or above the ring's front.
     private var acked = RangeSet()
@@ -42,8 +40,6 @@ struct Recovery {
     private var packetThreshold: UInt64
     private var recoveryStart: Instant?
     private var firstSampleAt: Instant?
-    /// Packets sent before went over another path and say nothing of this one.
-    private var pathSince: Instant
 
     private var lossTime: Instant?
     private var lastElicitingAt: Instant = .origin
@@ -54,12 +50,9 @@ struct Recovery {
     var isApplicationLimited = false
 
     init(_ configuration: TransportConfiguration, peer: TransportParameters, at now: Instant) {
-        packetThresholdMax = UInt64(configuration.packetThresholdMax)
-        probeTimeoutMax = configuration.probeTimeoutMax
-        blackHoleProbeTimeouts = configuration.blackHoleProbeTimeouts
+        self.configuration = configuration
         peerAckDelay = peer.ackDelay
         peerDatagramMax = peer.datagramMax
-        pathSince = now
         packetThreshold = UInt64(configuration.packetThreshold)
         roundTrip = RoundTrip(initial: configuration.initialRoundTrip)
         mtu = PathMTU(configuration, peerMax: peer.datagramMax)
@@ -68,13 +61,12 @@ struct Recovery {
     }
 
     /// The path is another now: nothing known about the old one holds (RFC 9000 §9.4).
-    mutating func pathChanged(_ configuration: TransportConfiguration, at now: Instant) {
+    mutating func pathChanged(at now: Instant) {
         roundTrip = RoundTrip(initial: configuration.initialRoundTrip)
         mtu = PathMTU(configuration, peerMax: peerDatagramMax)
         congestion = Congestion(configuration, datagram: mtu.current)
         pacer = Pacer(configuration, datagram: mtu.current, at: now)
         (recoveryStart, firstSampleAt, probeTimeouts) = (now, nil, 0)
-        pathSince = now
     }
 
     /// A round trip that the handshake measured.
@@ -201,7 +193,6 @@ struct Recovery {
         }
         sent[number].state = .acknowledged
         sent.copyFrames(of: number, to: &ackedFrames)
-        guard packet.sentAt >= pathSince else { return }
         if packet.isMTUProbe {
             mtu.probeAcknowledged(size: Int(packet.size), at: now)
             congestion.datagramChanged(to: mtu.current)
@@ -221,14 +212,13 @@ struct Recovery {
         let distance = (largestAcked ?? number) &- number &+ 1
         guard largestAcked ?? 0 > number else { return }
         packetThreshold = max(
-            packetThreshold, min(distance, packetThresholdMax))
+            packetThreshold, min(distance, UInt64(configuration.packetThresholdMax)))
     }
 
     private mutating func sampleRoundTrip(
         _ ack: borrowing AckFrame, _ tally: Tally, at now: Instant
     ) -> Duration? {
-        guard tally.largest == ack.largest, tally.isEliciting, tally.largestSentAt >= pathSince
-        else { return nil }
+        guard tally.largest == ack.largest, tally.isEliciting else { return nil }
         let micros = min(ack.delayMicroseconds, UInt64(peerAckDelay.nanoseconds / 1_000))
         roundTrip.sampled(now - tally.largestSentAt, ackDelay: .microseconds(Int64(micros)))
         if firstSampleAt == nil { firstSampleAt = now }
@@ -274,6 +264,7 @@ struct Recovery {
         /// When the first of a row of losses was sent, and the longest row's span.
         var runStart: Instant?
         var longestRun: Duration = .zero
+        var fellIntoBlackHole = false
     }
 
     private mutating func lose(
@@ -283,18 +274,14 @@ struct Recovery {
         sent[number].state = .lost
         sent.copyFrames(of: number, to: &lostFrames)
         guard !packet.isMTUProbe else {
-            if packet.sentAt >= pathSince { mtu.probeLost(size: Int(packet.size), at: now) }
+            mtu.probeLost(size: Int(packet.size), at: now)
             return
         }
         lostPackets += 1
         losses.lastSentAt = packet.sentAt
         if losses.runStart == nil { losses.runStart = packet.sentAt }
         losses.longestRun = max(losses.longestRun, packet.sentAt - losses.runStart!)
-        guard packet.sentAt >= pathSince else { return }
-        let span = roundTrip.smoothed * 2
-        if mtu.lost(size: Int(packet.size), sentAt: packet.sentAt, span: span) {
-            fellIntoBlackHole()
-        }
+        if mtu.lost(size: Int(packet.size)) { fellIntoBlackHole() }
     }
 
     private mutating func congested(_ losses: Losses, lastSent: Instant, at now: Instant) {
@@ -330,6 +317,8 @@ struct Recovery {
         return min(once * (1 << Int64(min(probeTimeouts, 16))), max(once, probeTimeoutMax))
     }
 
+    private var probeTimeoutMax: Duration { configuration.probeTimeoutMax }
+
     mutating func deadlinePassed(at now: Instant) {
         mtu.raiseIfDue(at: now)
         guard let deadline, deadline <= now else { return }
@@ -345,10 +334,7 @@ struct Recovery {
     private mutating func probeTimedOut(at now: Instant) {
         probeTimeouts += 1
         probesDue = 2
-        // From now on, and not from the last packet, so that an owner that may not send does not
-        // spin.
-        lastElicitingAt = now
-        if probeTimeouts >= blackHoleProbeTimeouts,
+        if probeTimeouts >= configuration.blackHoleProbeTimeouts,
             mtu.current > WireLimits.datagramFloor
         {
             fellIntoBlackHole()

@@ -1,5 +1,5 @@
-/// Two connections over a link in virtual time, without packet protection: what the endpoint does
-/// around a connection, in little.
+/// Two connections over a link in virtual time, without packet protection: what the endpoint does around a
+/// connection, in little.
 
 import AROPrimitives
 import AROWire
