@@ -147,14 +147,23 @@ struct Network: ~Copyable {
         case .none: return false
         case .independent(let p): return p.falls(&chance)
         case .gilbertElliott(let toBad, let toGood, let inGood, let inBad):
-            let path = Self.directed(from, to)
-            var isBad = badPaths.contains(path)
-            if (isBad ? toGood : toBad).falls(&chance) {
-                isBad.toggle()
-                if isBad { badPaths.insert(path) } else { badPaths.remove(path) }
-            }
+            let isBad = nextStateIsBad(from, to, toBad, toGood)
             return (isBad ? inBad : inGood).falls(&chance)
+        case .bursts(let mean, let length):
+            let (toBad, toGood) = Loss.chances(mean: mean, length: length)
+            return nextStateIsBad(from, to, toBad, toGood)
         }
+    }
+
+    /// Lets a directed path change its state, and says which it is in now.
+    private mutating func nextStateIsBad(
+        _ from: Int, _ to: Int, _ toBad: Chance, _ toGood: Chance
+    ) -> Bool {
+        let path = Self.directed(from, to)
+        let wasBad = badPaths.contains(path)
+        guard (wasBad ? toGood : toBad).falls(&chance) else { return wasBad }
+        if wasBad { badPaths.remove(path) } else { badPaths.insert(path) }
+        return !wasBad
     }
 
     private func oneWay(_ from: Int, _ to: Int, at now: Instant) -> Duration {

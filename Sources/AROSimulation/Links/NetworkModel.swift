@@ -91,14 +91,18 @@ public enum Loss: Hashable, Sendable {
     /// datagram first may change the state, then may be lost by the chance of the state.
     case gilbertElliott(toBad: Chance, toGood: Chance, inGood: Chance, inBad: Chance)
 
-    /// Bursts of `meanBurst` datagrams on average, all lost, such that `mean` of all are lost.
-    public static func bursts(mean: Chance, meanBurst: Int) -> Loss {
-        precondition(meanBurst >= 1 && mean.partsPerMillion < 1_000_000)
+    /// Gilbert's case in the terms of its effect: bursts of `length` datagrams on average, all lost,
+    /// such that `mean` of all are lost.
+    case bursts(mean: Chance, length: Int)
+
+    /// The chances of changing between Gilbert's states that bring about ``bursts(mean:length:)``.
+    static func chances(mean: Chance, length: Int) -> (toBad: Chance, toGood: Chance) {
         let lost = mean.partsPerMillion
-        let toBad = lost * 1_000_000 / (meanBurst * (1_000_000 - lost))
-        return .gilbertElliott(
-            toBad: Chance(partsPerMillion: min(toBad, 1_000_000)),
-            toGood: Chance(partsPerMillion: 1_000_000 / meanBurst), inGood: .never, inBad: .always)
+        let toBad = lost == 1_000_000 ? 1_000_000 : lost * 1_000_000 / (length * (1_000_000 - lost))
+        return (
+            Chance(partsPerMillion: min(toBad, 1_000_000)),
+            Chance(partsPerMillion: 1_000_000 / max(1, length))
+        )
     }
 }
 

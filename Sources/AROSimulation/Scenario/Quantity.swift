@@ -72,7 +72,8 @@ enum Quantity {
 
     /// In the largest unit that gives a whole number.
     private static func write(_ value: Int64, _ units: [Unit]) -> String {
-        let unit = units.first { value % $0.size == 0 && value >= $0.size } ?? units.last!
+        let fitting = units.first { value % $0.size == 0 && value >= $0.size }
+        guard let unit = fitting ?? units.last else { return "0" }
         return "\(value / unit.size)\(unit.name)"
     }
 }

@@ -8,6 +8,8 @@ import AROPrimitives
 
 public protocol Inhabitant: ~Copyable {
     mutating func handle(_ input: borrowing Input, at now: Instant, into outbox: inout Outbox)
+    /// Writes the packets that may go now. Called after each input: every one is a batch here.
+    mutating func flush(at now: Instant, into outbox: inout Outbox)
     var nextDeadline: Wake? { get }
 }
 

@@ -58,6 +58,8 @@ struct Gossiper: ~Copyable, Inhabitant {
         }
     }
 
+    mutating func flush(at now: Instant, into outbox: inout Outbox) {}
+
     private mutating func send(_ bytes: [UInt8], into outbox: inout Outbox) {
         guard !neighbours.isEmpty else { return }
         let to = neighbours[chance.below(neighbours.count)]

@@ -10,7 +10,7 @@ import Testing
         var network = NetworkModel()
         network.roundTrip = .uniform(.milliseconds(20), .milliseconds(100))
         network.jitter = Jitter(median: .milliseconds(1), sigmaThousandths: 500)
-        network.loss = .bursts(mean: .percent(5), meanBurst: 3)
+        network.loss = .bursts(mean: .percent(5), length: 3)
         network.duplicate = .percent(2)
         network.reorder = .percent(2)
         network.damage = .percent(1)
