@@ -1,5 +1,5 @@
-/// How fast the agenda is, without any node: the hold model (Vaucher and Duval 1975), in which every
-/// event that comes out puts one back at a random later time.
+/// How fast the agenda is, without any node: the hold model (Vaucher and Duval 1975), in which
+/// every event that comes out puts one back at a random later time.
 
 import AROPrimitives
 import Foundation

@@ -1,5 +1,5 @@
-/// The simulated Internet at work: asked of every datagram whether and when it arrives. It holds the
-/// access links' queues, the state of bursty paths and the partitions; it never sees a byte.
+/// The simulated Internet at work: asked of every datagram whether and when it arrives. It holds
+/// the access links' queues, the state of bursty paths and the partitions; it never sees a byte.
 
 import AROPrimitives
 
@@ -104,7 +104,8 @@ struct Network: ~Copyable {
     /// Whether the receiver's link is limited, so that its queue must be asked on arrival.
     func isDownLimited(_ node: Int) -> Bool { ends[node].link.down != nil }
 
-    /// A datagram reaches the receiver's access link: when it comes out; nil where the queue is full.
+    /// A datagram reaches the receiver's access link: when it comes out; nil where the queue is
+    /// full.
     mutating func passDown(_ node: Int, byteCount: Int, at now: Instant) -> Instant? {
         guard let rate = ends[node].link.down else { return now }
         let max = ends[node].link.downQueueByteCountMax

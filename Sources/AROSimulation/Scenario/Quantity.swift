@@ -1,5 +1,6 @@
 /// Numbers with units as people write them (`100ms`, `0.1%`, `20Mbit`, `1KiB`), read and written in
-/// exact integers. A number without a unit is refused: half of all wrong scenarios are a wrong unit.
+/// exact integers. A number without a unit is refused: half of all wrong scenarios are a wrong
+/// unit.
 
 import AROPrimitives
 

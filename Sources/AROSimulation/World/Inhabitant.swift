@@ -1,6 +1,6 @@
 /// What a world can be filled with: a value that takes inputs and says when to wake it. The real
-/// node is one; tests bring small ones. A constraint, never an existential: the world is specialised
-/// for what lives in it.
+/// node is one; tests bring small ones. A constraint, never an existential: the world is
+/// specialised for what lives in it.
 
 import AROCrypto
 import ARONode
