@@ -30,7 +30,8 @@ package enum ControlLimits {
 package struct ControlFrameFailure: Error, Hashable, Sendable, CustomStringConvertible {
     package var description: String
 
-    static let lineTooLong = Self(description: "the control channel carried a line that is too long")
+    static let lineTooLong = Self(
+        description: "the control channel carried a line that is too long")
     static let runTooLong = Self(description: "the control channel carried too many bytes at once")
     static let cutShort = Self(description: "the control channel ended in the middle of a message")
 }

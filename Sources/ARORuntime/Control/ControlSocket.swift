@@ -36,7 +36,9 @@ package struct ControlSocket: Hashable, Sendable {
         do throws(SystemFailure) {
             unlink(path)
             // On Linux the file that bind makes takes the mode that the socket has before.
-            guard fchmod(descriptor, 0o600) == 0 else { throw SystemFailure("close \(path) to others") }
+            guard fchmod(descriptor, 0o600) == 0 else {
+                throw SystemFailure("close \(path) to others")
+            }
             try withAddress { address, length throws(SystemFailure) in
                 guard bind(descriptor, address, length) == 0 else {
                     throw SystemFailure("make the control socket \(path)")

@@ -10,23 +10,30 @@ struct Bootstrapper: Sendable {
     let hosts: [HostPort]
     let loop: NodeLoop<Node>
     let logger: Logger
+    /// Called once, after the first try to join, whatever came of it.
+    let triedOnce: @Sendable () -> Void
 
     /// How often a joined node looks whether it still has peers. A guess.
     static let watchPeriod = Duration.seconds(30)
 
     func run() async {
-        guard !hosts.isEmpty else { return }
+        guard !hosts.isEmpty else { return triedOnce() }
+        var isFirst = true
         var backoff = Backoff()
         var generator = SystemRandomNumberGenerator()
         while !Task.isCancelled {
-            if await join() {
+            let hasJoined = await join()
+            if isFirst { triedOnce() }
+            isFirst = false
+            if hasJoined {
                 backoff.reset()
                 repeat { await pause(Self.watchPeriod) } while await hasPeers() && !Task.isCancelled
                 if !Task.isCancelled { logger.warning("no peers are left; joining again") }
             } else if !Task.isCancelled {
                 let wait = backoff.wait(using: &generator)
                 logger.warning(
-                    "trying the bootstrap addresses again in \((wait.nanoseconds + 500_000_000) / 1_000_000_000) s")
+                    "trying the bootstrap addresses again in \((wait.nanoseconds + 500_000_000) / 1_000_000_000) s"
+                )
                 await pause(wait)
             }
         }

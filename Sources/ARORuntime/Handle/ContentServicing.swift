@@ -30,15 +30,19 @@ package protocol ContentServicing: Sendable {
 
     /// Everything kept here under a name of its own, in a stable order.
     func roots() async throws -> [HeldRoot]
+    /// What this node told the network that it holds.
+    func providedRoots() async throws -> [CID]
     func pin(_ root: CID) async throws
     /// False where it was not pinned.
     func unpin(_ root: CID) async throws -> Bool
     func usage() async throws -> StoreUsage
+    /// Bytes that may be kept.
+    var quota: UInt64 { get }
 
     /// The number of the next statement about a name of ours, kept before it is used.
     func nextSequence(label: String, target: CID) async throws -> UInt64
     /// Our names, to be renewed while we run.
-    func names() async throws -> [OwnName]
+    func names() async throws -> [PublishedName]
 
     /// The proof that a root was signed by this node, or by whom it came from.
     func proof(_ root: CID) async throws -> [UInt8]
@@ -86,26 +90,5 @@ public struct HeldRoot: Hashable, Sendable {
 
     public init(root: CID, byteCount: UInt64?, name: String, isPinned: Bool) {
         (self.root, self.byteCount, self.name, self.isPinned) = (root, byteCount, name, isPinned)
-    }
-}
-
-public struct StoreUsage: Hashable, Sendable {
-    public var byteCount: UInt64
-    public var quota: UInt64?
-    public var blocks: UInt64
-
-    public init(byteCount: UInt64, quota: UInt64?, blocks: UInt64) {
-        (self.byteCount, self.quota, self.blocks) = (byteCount, quota, blocks)
-    }
-}
-
-/// A mutable name that this node publishes.
-public struct OwnName: Hashable, Sendable {
-    public var label: String
-    public var target: CID
-    public var sequence: UInt64
-
-    public init(label: String, target: CID, sequence: UInt64) {
-        (self.label, self.target, self.sequence) = (label, target, sequence)
     }
 }

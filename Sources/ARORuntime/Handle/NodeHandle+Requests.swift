@@ -60,8 +60,9 @@ extension NodeHandle {
 
     /// What the newest valid record of a peer's name says.
     public func resolve(_ label: String, of peer: PeerID) async throws -> ResolvedName {
-        guard case .name(let target, let sequence, let expires) =
-            try await answer(.resolveName(peer, label: label))
+        guard
+            case .name(let target, let sequence, let expires) =
+                try await answer(.resolveName(peer, label: label))
         else { throw RequestFailure.nameNotFound }
         return ResolvedName(target: target, sequence: sequence, expires: expires)
     }
@@ -113,14 +114,20 @@ extension NodeHandle {
         _ request: Request, _ map: @escaping @Sendable (Reply) throws -> T?
     ) -> AsyncThrowingStream<T, any Error> {
         let replies = loop.replies(to: request)
-        var iterator = replies.makeAsyncIterator()
-        return AsyncThrowingStream {
-            while let reply = await iterator.next() {
-                if case .failed(let failure) = reply { throw failure }
-                if let value = try map(reply) { return value }
+        return AsyncThrowingStream { continuation in
+            let reading = Task {
+                do {
+                    for await reply in replies {
+                        if case .failed(let failure) = reply { throw failure }
+                        if let value = try map(reply) { continuation.yield(value) }
+                    }
+                    try Task.checkCancellation()
+                    continuation.finish()
+                } catch {
+                    continuation.finish(throwing: error)
+                }
             }
-            try Task.checkCancellation()
-            return nil
+            continuation.onTermination = { _ in reading.cancel() }
         }
     }
 }

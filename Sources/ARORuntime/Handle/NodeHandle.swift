@@ -36,6 +36,11 @@ public final class NodeHandle: Sendable {
     /// The data directory's path.
     public let dataDirectory: String
 
+    /// Bytes of content that may be kept.
+    public var quota: UInt64 { content.quota }
+    /// How long the node runs.
+    public var uptime: Duration { loop.now - .origin }
+
     let loop: NodeLoop<Node>
     let logger: Logger
     let signer: Signer
@@ -43,6 +48,8 @@ public final class NodeHandle: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let directory: DataDirectory
     private let bootstrapping: Task<Void, Never>
+    private let renewing: Task<Void, Never>
+    private let triedToJoin: EventLoopFuture<Void>
 
     private init(
         _ signer: Signer, _ addresses: [SocketAddress], _ loop: NodeLoop<Node>,
@@ -58,14 +65,34 @@ public final class NodeHandle: Sendable {
         self.directory = directory
         self.content = content
         logger = configuration.logger
+        let tried = group.next().makePromise(of: Void.self)
+        triedToJoin = tried.futureResult
         let bootstrapper = Bootstrapper(
-            hosts: configuration.bootstrap, loop: loop, logger: configuration.logger)
+            hosts: configuration.bootstrap, loop: loop, logger: configuration.logger,
+            triedOnce: { tried.succeed() })
         bootstrapping = Task { await bootstrapper.run() }
+        let renewal = Renewal(loop: loop, content: content, logger: configuration.logger)
+        renewing = Task {
+            try? await tried.futureResult.get()
+            await renewal.run()
+        }
+    }
+
+    /// Returns when the first try to join the network has ended, well or not, or after `seconds`.
+    public func waitForFirstJoin(atMost seconds: Int64) async {
+        let done = triedToJoin.eventLoop.makePromise(of: Void.self)
+        let limit = triedToJoin.eventLoop.scheduleTask(in: .seconds(seconds)) { done.succeed() }
+        triedToJoin.whenComplete { _ in
+            limit.cancel()
+            done.succeed()
+        }
+        try? await done.futureResult.get()
     }
 
     /// Ends the node: peers are told, requests under way fail, the store is flushed.
     public func shutdown() async {
         bootstrapping.cancel()
+        renewing.cancel()
         await loop.shutdown()
         await content.close()
         try? await group.shutdownGracefully()
@@ -132,7 +159,8 @@ extension NodeHandle {
 
     private static func warn(of sockets: [UDPSocket], _ logger: Logger) {
         for socket in sockets {
-            let offload = "segmentation \(socket.hasSegmentation ? "on" : "off"), "
+            let offload =
+                "segmentation \(socket.hasSegmentation ? "on" : "off"), "
                 + "receive offload \(socket.hasReceiveOffload ? "on" : "off")"
             logger.debug("socket \(socket.address): \(offload)")
             guard socket.receiveBufferBytes < UDPSocket.bufferBytesLow else { continue }

@@ -4,7 +4,7 @@
 import ARONode
 import AROPrimitives
 
-package protocol Driven: ~Copyable {
+package protocol Driven: ~Copyable, SendableMetatype {
     mutating func handle(_ input: borrowing Input, at now: Instant, into outbox: inout Outbox)
     /// Called once after each batch of inputs, before the outbox is drained: packets are written
     /// here, so that a batch gives long runs.

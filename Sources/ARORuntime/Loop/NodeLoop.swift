@@ -132,8 +132,9 @@ extension NodeLoop where Machine: ~Copyable {
         drain()
     }
 
-    private func begin(_ request: Request, _ id: RequestID, _ sink: @escaping ReplySink, at now: Instant)
-    {
+    private func begin(
+        _ request: Request, _ id: RequestID, _ sink: @escaping ReplySink, at now: Instant
+    ) {
         guard !isShutDown else { return sink(.failed(.shuttingDown)) }
         guard requests.count < Self.requestsMax else { return sink(.failed(.tooManyRequests)) }
         requests[id] = sink
@@ -255,9 +256,4 @@ extension NodeLoop where Machine: ~Copyable {
     func portFailed(_ index: Int, _ error: any Error) {
         logger.warning("socket \(ports.ports[index].socket.address): \(error)")
     }
-}
-
-extension UnixTime {
-    /// The system's time of day.
-    package static var now: UnixTime { UnixTime(seconds: systemSeconds()) }
 }

@@ -47,7 +47,8 @@ func openChannel<Machine: Driven & ~Copyable>(
     var bootstrap = DatagramBootstrap(group: loop)
         .channelOption(.datagramVectorReadMessageCount, value: messages)
         .channelOption(
-            .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: capacity))
+            .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: capacity)
+        )
         // One batch, one drain: acknowledgements must not wait for a whole socket buffer.
         .channelOption(.maxMessagesPerRead, value: 1)
         .channelInitializer { channel in

@@ -46,8 +46,8 @@ extension SocketAddress {
     /// nil where the storage holds neither IPv4 nor IPv6.
     init?(_ storage: sockaddr_storage) {
         switch Int32(storage.ss_family) {
-        case AF_INET: self.init(unsafeBitCastPrefix(of: storage, as: sockaddr_in.self))
-        case AF_INET6: self.init(unsafeBitCastPrefix(of: storage, as: sockaddr_in6.self))
+        case AF_INET: self.init(prefix(of: storage, as: sockaddr_in.self))
+        case AF_INET6: self.init(prefix(of: storage, as: sockaddr_in6.self))
         default: return nil
         }
     }
@@ -62,7 +62,9 @@ extension SocketAddress {
             address.sin_family = sa_family_t(AF_INET)
             address.sin_port = port.bigEndian
             address.sin_addr.s_addr = ipv4.bigEndian
-            withUnsafeMutableBytes(of: &storage) { $0.storeBytes(of: address, as: sockaddr_in.self) }
+            withUnsafeMutableBytes(of: &storage) {
+                $0.storeBytes(of: address, as: sockaddr_in.self)
+            }
             return socklen_t(MemoryLayout<sockaddr_in>.size)
         case .ipv6:
             var address = sockaddr_in6()
@@ -80,6 +82,7 @@ extension SocketAddress {
     }
 }
 
-private func unsafeBitCastPrefix<T: BitwiseCopyable>(of storage: sockaddr_storage, as: T.Type) -> T {
-    withUnsafeBytes(of: storage) { $0.loadUnaligned(as: T.self) }
+/// The address at the beginning of the storage, whose alignment is that of every address.
+private func prefix<T>(of storage: sockaddr_storage, as: T.Type) -> T {
+    withUnsafeBytes(of: storage) { $0.load(as: T.self) }
 }

@@ -16,8 +16,8 @@ public struct SystemFailure: Error, Hashable, Sendable, CustomStringConvertible 
 
     static func text(_ code: Int32) -> String {
         var space = [CChar](repeating: 0, count: 256)
-        // glibc's strerror_r may answer with a string of its own instead of filling the space.
-        guard let words = strerror_r(code, &space, space.count) else { return "error \(code)" }
-        return String(cString: words)
+        guard strerror_r(code, &space, space.count) == 0 else { return "error \(code)" }
+        return String(
+            decoding: space.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }

@@ -151,7 +151,7 @@ extension UDPPort {
                     message.msg_control = control.baseAddress
                     message.msg_controllen = control.count
                 }
-                return sendmsg(socket.descriptor, &message, Int32(MSG_NOSIGNAL.rawValue)) >= 0
+                return sendmsg(socket.descriptor, &message, Int32(MSG_NOSIGNAL)) >= 0
             }
         }
     }

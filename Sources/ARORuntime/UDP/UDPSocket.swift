@@ -5,7 +5,7 @@
 
 import AROPrimitives
 import Glibc
-import NIOPosix
+import NIOCore
 
 struct UDPSocket: Sendable {
     let descriptor: Int32
@@ -66,7 +66,8 @@ extension UDPSocket {
             try set(descriptor, SystemOption.ipv6Only, dualStack ? 0 : 1, "IPV6_V6ONLY")
             // PROBE sets "don't fragment" and ignores what ICMP claims of the path's MTU, which
             // anybody could forge: the transport probes for itself (RFC 8899 §4.6).
-            try set(descriptor, SystemOption.ipv6MTUDiscover, SystemOption.probe, "IPV6_MTU_DISCOVER")
+            try set(
+                descriptor, SystemOption.ipv6MTUDiscover, SystemOption.probe, "IPV6_MTU_DISCOVER")
         }
         if family == .ipv4 || dualStack {
             try set(descriptor, SystemOption.ipv4MTUDiscover, SystemOption.probe, "IP_MTU_DISCOVER")
@@ -119,7 +120,7 @@ extension UDPSocket {
     /// Only where NIO can report the segments' size as well: else joined datagrams could not be
     /// taken apart.
     private static func enableReceiveOffload(_ descriptor: Int32) -> Bool {
-        guard NIOPosix.System.supportsUDPReceiveOffload else { return false }
+        guard NIOCore.System.supportsUDPReceiveOffload else { return false }
         var on: Int32 = 1
         return setsockopt(
             descriptor, SystemOption.udp, SystemOption.udpReceiveOffload, &on,
