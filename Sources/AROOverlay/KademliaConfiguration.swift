@@ -57,21 +57,22 @@ public struct KademliaConfiguration: Sendable {
     /// Distinct valid answers after which a name counts as resolved without asking the rest of the
     /// k closest: go-libp2p's quorum for IPNS, 16.
     public var nameQuorum = 16
-    /// Records kept: about 250 bytes each. A guess.
-    public var recordsMax = 16_384
+    /// Records kept: about 300 bytes each. A guess.
+    public var recordsMax = 32_768
     /// Provider records kept of one key. A guess: more than one answer can carry, times eight.
     public var recordsPerKeyMax = 64
-    /// Records kept of one author, over all keys. A guess.
-    public var recordsPerAuthorMax = 1_024
+    /// Records kept of one author, over all keys. A guess: in a network of no more than k nodes all
+    /// of them keep whatever a publisher provides.
+    public var recordsPerAuthorMax = 8_192
     public var providerLifetime = RecordLimits.providerLifetimeMax
 
     /// What one peer may ask: at once, and then each second. Guesses; a look-up asks a peer once.
     public var asksBurst = 400
     public var asksPerSecond = 100
-    /// What one peer may store: at once, and then each second. Guesses; in a small network every
-    /// peer gets every record of a publisher.
+    /// What one peer may store: at once, and then each second. Guesses; a hundred signatures take
+    /// 8 ms to check.
     public var storesBurst = 500
-    public var storesPerSecond = 20
+    public var storesPerSecond = 100
     /// Peers whose rate is remembered. A guess.
     public var ratesMax = 256
 

@@ -232,6 +232,15 @@ struct Lookup: Sendable {
         candidates.lazy.filter { $0.state == .answered }.prefix(count).map(\.handle)
     }
 
+    /// The nearest of those that were not needed: the answers behind the first k, and candidates
+    /// that were never asked.
+    func spares(_ count: Int) -> [PeerHandle] {
+        let first = closest(k)
+        return candidates.lazy
+            .filter { ($0.state == .answered || $0.state == .fresh) && !first.contains($0.handle) }
+            .prefix(count).map(\.handle)
+    }
+
     /// How many peers were asked in a row to come upon the nearest one that answered.
     var hops: Int {
         candidates.first { $0.state == .answered }.map { Int($0.hops) } ?? 0

@@ -49,10 +49,12 @@ struct Requests: Sendable {
         case expired(Request)
     }
 
-    private(set) var pending: [Request] = []
-
-    /// When ``next(at:_:)`` will have something to say.
-    var deadline: Instant? { pending.min { $0.next < $1.next }?.next }
+    private(set) var pending: [Request] = [] {
+        didSet { deadline = pending.min { $0.next < $1.next }?.next }
+    }
+    /// When ``next(at:lifetime:)`` will have something to say. Kept, as it is asked for after every
+    /// input.
+    private(set) var deadline: Instant?
 
     /// A request is being sent for the first time. Returns its number.
     mutating func started(
