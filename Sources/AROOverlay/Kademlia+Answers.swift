@@ -1,4 +1,5 @@
-/// Reading what peers answered: whom they name, what records they hand over, whether they keep ours.
+/// Reading what peers answered: whom they name, what records they hand over, whether they keep
+/// ours.
 
 import AROPrimitives
 import AROCrypto

@@ -1,4 +1,5 @@
-/// Running operations: sending what look-ups and placements decide, and telling them what came back.
+/// Running operations: sending what look-ups and placements decide, and telling them what came
+/// back.
 
 import AROPrimitives
 import AROCrypto

@@ -1,5 +1,5 @@
-/// What a node does unasked: renew what it publishes, refresh quiet buckets, forget what has expired,
-/// replace contacts that died, and find back to the network when all of them did.
+/// What a node does unasked: renew what it publishes, refresh quiet buckets, forget what has
+/// expired, replace contacts that died, and find back to the network when all of them did.
 
 import AROPrimitives
 import AROCrypto

@@ -1,9 +1,9 @@
-/// Kademlia as one value: the routing table, the records kept for others, what is published, and the
-/// operations under way. Facts come in by past-tense methods, wishes by commands; messages and events
-/// come out through the outbox, which the caller drains after each call.
+/// Kademlia as one value: the routing table, the records kept for others, what is published, and
+/// the operations under way. Facts come in by past-tense methods, wishes by commands; messages and
+/// events come out through the outbox, which the caller drains after each call.
 ///
-/// Maymounkov and Mazières 2002, with the disjoint paths of S/Kademlia (Baumgart and Mies 2007, §4.4).
-/// Where ARO deviates, and why, stands in Docs/Decisions/0004-kademlia.md.
+/// Maymounkov and Mazières 2002, with the disjoint paths of S/Kademlia (Baumgart and Mies 2007,
+/// §4.4). Where ARO deviates, and why, stands in Docs/Decisions/0004-kademlia.md.
 ///
 /// Nothing here knows sessions: a message to a peer without one makes the caller open it. Peers are
 /// handles of a ``PeerBook`` that the caller owns; see ``forEachUsedHandle(_:)``.

@@ -11,7 +11,8 @@ struct Placement: Sendable {
 
     private enum State: UInt8, Sendable {
         case fresh, storing, stored, reading, held, failed
-        /// The peer has a newer record: it keeps its place, as nobody farther should hold an old one.
+        /// The peer has a newer record: it keeps its place, as nobody farther should hold an old
+        /// one.
         case superseded
     }
 

@@ -1,8 +1,8 @@
-/// What a node provides and the names it publishes: renewed at half of a record's life for as long as
-/// the user wants it.
+/// What a node provides and the names it publishes: renewed at half of a record's life for as long
+/// as the user wants it.
 ///
-/// A renewal comes up to a tenth early, by chance, so that a thousand keys that were published at once
-/// do not stay together.
+/// A renewal comes up to a tenth early, by chance, so that a thousand keys that were published at
+/// once do not stay together.
 
 import AROPrimitives
 import AROCrypto

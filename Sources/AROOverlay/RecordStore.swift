@@ -1,9 +1,9 @@
 /// The records of other peers that a node keeps, sorted by key, kind and author: one of each.
 ///
 /// Every cap is a number of records: in all, of one key, of one author. Where one is reached, the
-/// source (the network that the record was sent from) with the most records in question gives up the
-/// one that expires first: max-min fairness, so that a flood from one place pushes out itself. Authors
-/// and senders cost an attacker nothing, networks do.
+/// source (the network that the record was sent from) with the most records in question gives up
+/// the one that expires first: max-min fairness, so that a flood from one place pushes out itself.
+/// Authors and senders cost an attacker nothing, networks do.
 
 import AROPrimitives
 import AROCrypto
@@ -202,7 +202,8 @@ struct RecordStore: Sendable {
     }
 }
 
-/// How many records each of many owners has: sorted by owner, so that nothing depends on hash order.
+/// How many records each of many owners has: sorted by owner, so that nothing depends on hash
+/// order.
 struct Tally<Owner: Comparable & Sendable>: Sendable {
     private var rows: [(owner: Owner, count: Int)] = []
 
