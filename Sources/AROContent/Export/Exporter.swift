@@ -1,5 +1,5 @@
-/// A tree's files, directories and links in order, out of its blocks: what `get` writes to a disk or
-/// a pipe.
+/// A tree's files, directories and links in order, out of its blocks: what `get` writes to a disk
+/// or a pipe.
 ///
 /// Sans-I/O: ``next()`` says which block is needed or what came out; ``blockArrived(_:)`` brings a
 /// block whose hash was checked. Only blocks on the path and with bytes of the range are asked for.
