@@ -56,6 +56,8 @@ public struct Exporter: Sendable {
     private var window: Range<UInt64> = 0..<0
     private let range: Range<UInt64>?
     private var entriesLeft: Int
+    /// ``pendingMax``, lower in tests.
+    var pendingBound = Exporter.pendingMax
 
     /// - Parameters:
     ///   - path: names to follow from the root.
@@ -191,7 +193,7 @@ public struct Exporter: Sendable {
     private mutating func push<T>(
         _ items: [T], _ cid: CID, _ task: (T) -> Task
     ) throws(FetchFailure) {
-        guard tasks.count + items.count <= Self.pendingMax else { throw Self.tooWide(cid) }
+        guard tasks.count + items.count <= pendingBound else { throw Self.tooWide(cid) }
         for item in items.reversed() { tasks.append(task(item)) }
     }
 
