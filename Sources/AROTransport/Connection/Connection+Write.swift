@@ -17,10 +17,12 @@ extension Connection {
         return probe
     }
 
-    /// The MTU probe to be sent next, once enough was sent for a larger MTU to pay.
+    /// The MTU probe to be sent next, once enough was sent for a larger MTU to pay. It may
+    /// overshoot the window by itself, one at a time: smaller packets would always take the room
+    /// before it.
     private var dueMTUProbe: Int? {
         guard streamBytesOut >= configuration.mtuSearchAfter, recovery.probesDue == 0,
-            let probe = recovery.mtu.dueProbe, recovery.windowTakes(probe), closing == nil
+            let probe = recovery.mtu.dueProbe, probe <= recovery.congestion.window, closing == nil
         else { return nil }
         return probe
     }

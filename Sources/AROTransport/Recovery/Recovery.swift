@@ -140,10 +140,12 @@ struct Recovery {
             probeTimeouts = 0
             probesDue = 0
         }
-        detectLosses(at: now)
+        // What arrived before a congestion event does not grow the window that the event left.
+        let sawCongestion = detectLosses(at: now)
         congestion.acknowledged(
             AckedBytes(
-                bytes: tally.windowBytes, roundTrip: sample, largest: ack.largest,
+                bytes: sawCongestion ? 0 : tally.windowBytes, roundTrip: sample,
+                largest: ack.largest,
                 nextNumber: sent.end, isApplicationLimited: isApplicationLimited),
             smoothed: roundTrip.smoothed, at: now)
         removeSettled(at: now)
@@ -242,10 +244,12 @@ struct Recovery {
 
     // MARK: Loss
 
-    /// Declares lost what is too old or too far behind (§6.1).
-    private mutating func detectLosses(at now: Instant) {
+    /// Declares lost what is too old or too far behind (§6.1). Returns whether a congestion event
+    /// began.
+    @discardableResult
+    private mutating func detectLosses(at now: Instant) -> Bool {
         lossTime = nil
-        guard let largestAcked else { return }
+        guard let largestAcked else { return false }
         let delay = roundTrip.lossDelay
         var losses = Losses()
         var number = max(unsettledFrom, sent.base)
@@ -265,7 +269,8 @@ struct Recovery {
             number += 1
             if isSettled { unsettledFrom = number }
         }
-        if let lastSent = losses.lastSentAt { congested(losses, lastSent: lastSent, at: now) }
+        guard let lastSent = losses.lastSentAt else { return false }
+        return congested(losses, lastSent: lastSent, at: now)
     }
 
     private struct Losses {
@@ -297,17 +302,23 @@ struct Recovery {
         }
     }
 
-    private mutating func congested(_ losses: Losses, lastSent: Instant, at now: Instant) {
-        if recoveryStart.map({ lastSent > $0 }) ?? true {
+    private mutating func congested(
+        _ losses: Losses, lastSent: Instant, at now: Instant
+    ) -> Bool {
+        let isNew = recoveryStart.map({ lastSent > $0 }) ?? true
+        if isNew {
             recoveryStart = now
             congestion.congested(at: now)
         }
         // §7.6: everything over three probe timeouts was lost, after a first sample.
         let span = roundTrip.probeTimeout(ackDelay: peerAckDelay) * 3
-        guard losses.longestRun >= span, let first = firstSampleAt, first < lastSent else { return }
+        guard losses.longestRun >= span, let first = firstSampleAt, first < lastSent else {
+            return isNew
+        }
         recoveryStart = nil
         congestion.collapsed()
         roundTrip.forgetMinimum()
+        return true
     }
 
     private mutating func fellIntoBlackHole() {

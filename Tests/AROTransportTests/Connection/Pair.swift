@@ -32,6 +32,10 @@ struct Packet {
 
 enum Side: Int { case a, b }
 
+final class Bottleneck {
+    var busyUntil: [Instant] = [.origin, .origin]
+}
+
 /// When which packet left, for tests of pacing.
 struct Departure {
     var at: Instant
@@ -71,7 +75,8 @@ final class Pair {
     private var numbers: [UInt64] = [0, 0]
     private var heap: [(at: Instant, order: UInt64, packet: Packet)] = []
     private var order: UInt64 = 0
-    private var busyUntil: [Instant] = [.origin, .origin]
+    /// The queues in front of both directions; pairs that share it compete.
+    var bottleneck = Bottleneck()
     private(set) var delivered = 0
     private(set) var droppedByQueue = 0
     private var scratch = [UInt8](repeating: 0, count: 65_535)
@@ -98,9 +103,7 @@ final class Pair {
     func step(until end: Instant) -> Bool {
         flush(.a)
         flush(.b)
-        var next = earliest(a.nextDeadline, b.nextDeadline)
-        next = earliest(next, heap.first?.at)
-        guard let next, next <= end else {
+        guard let next = nextMoment, next <= end else {
             now = max(now, end)
             return false
         }
@@ -109,6 +112,26 @@ final class Pair {
         if let due = b.nextDeadline, due <= now { b.deadlinePassed(at: now) }
         while let first = heap.first, first.at <= now { deliver(pop()) }
         return true
+    }
+
+    /// When something happens next.
+    var nextMoment: Instant? {
+        earliest(earliest(a.nextDeadline, b.nextDeadline), heap.first?.at)
+    }
+
+    /// Runs pairs in one time.
+    static func runTogether(_ pairs: [Pair], for duration: Duration) {
+        let end = pairs[0].now + duration
+        for pair in pairs { _ = pair.step(until: pair.now) }
+        while true {
+            let next = pairs.min {
+                $0.nextMoment ?? .distantFuture < $1.nextMoment ?? .distantFuture
+            }!
+            guard next.step(until: end) else { break }
+            next.flush(.a)
+            next.flush(.b)
+        }
+        for pair in pairs { _ = pair.step(until: end) }
     }
 
     func run(for duration: Duration) {
@@ -162,14 +185,14 @@ final class Pair {
         guard size <= link.mtu, !generator.chance(link.loss, in: 1_000) else { return }
         var leaves = now
         if link.rate > 0 {
-            let start = max(busyUntil[side.rawValue], now)
+            let start = max(bottleneck.busyUntil[side.rawValue], now)
             let backlog = (start - now).nanoseconds * link.rate / 8_000_000_000
             guard backlog + Int64(size) <= Int64(link.queue) else {
                 droppedByQueue += 1
                 return
             }
             leaves = start + .nanoseconds(Int64(size) * 8_000_000_000 / link.rate)
-            busyUntil[side.rawValue] = leaves
+            bottleneck.busyUntil[side.rawValue] = leaves
         }
         var arrival = leaves + link.delay
         if generator.chance(link.reordering, in: 1_000) {
