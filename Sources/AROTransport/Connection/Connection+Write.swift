@@ -53,14 +53,16 @@ extension Connection {
         let hasWork = hasElicitingWork
         let mayElicit = hasWork && mayElicit(space.count + configuration.packetOverhead, at: now)
         let messagesMayGo = !messages.isEmpty && (mayElicit || messagesMayGoAlone)
-        guard mayElicit || messagesMayGo || received.isDue else {
+        // The proof of a path waits for neither window nor pacer: nothing else can go before it.
+        let isPathDue = isChallengeDue || responseDue != nil
+        guard mayElicit || isPathDue || messagesMayGo || received.isDue else {
             if !hasWork { recovery.isApplicationLimited = true }
             return PayloadInfo()
         }
         if received.unreported > 0 { writeAck(&writer, at: now) }
         var isEliciting = false
         var wroteMessages = false
-        if mayElicit { isEliciting = writeControl(&writer) }
+        if mayElicit || isPathDue { isEliciting = writeControl(&writer) }
         if messagesMayGo {
             if !isEliciting, !messagesMayGoAlone, messageFits(writer.remaining - 1) {
                 isEliciting = writer.ping()

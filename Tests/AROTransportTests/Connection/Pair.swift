@@ -61,6 +61,8 @@ final class Pair {
     var finished: [Set<UInt64>] = [[], []]
     var messages: [[[UInt8]]] = [[], []]
     var violations: [Violation] = []
+    /// The packet number of the last crafted packet.
+    var attackNumber: UInt64 = 1_000_000
     var readsAll = true
     /// What ``offer(_:chunk:priority:)`` has yet to write.
     struct Pending {
@@ -69,6 +71,8 @@ final class Pair {
         var chunk: Int
     }
     var pending: [UInt64: Pending] = [:]
+    /// Of 1,000 packets, so many have a bit flipped.
+    var corruption = 0
     var recordsDepartures = false
     var departures: [Departure] = []
 
@@ -208,7 +212,11 @@ final class Pair {
 
     private func deliver(_ packet: Packet) {
         delivered += 1
-        receive(packet.payload, number: packet.number, at: packet.to)
+        var payload = packet.payload
+        if corruption > 0, generator.chance(corruption, in: 1_000) {
+            payload[generator.below(payload.count)] ^= 1 << UInt8(generator.below(8))
+        }
+        receive(payload, number: packet.number, at: packet.to)
     }
 
     /// Hands a payload to a side, as if it had come in a packet.
@@ -303,6 +311,8 @@ extension Pair {
     func send(_ message: [UInt8], from side: Side) -> Bool {
         side == .a ? a.send(message: message.span.bytes) : b.send(message: message.span.bytes)
     }
+
+    func writeAtA(_ bytes: [UInt8], to id: UInt64) -> Bool { a.write(bytes, to: id) }
 
     /// Writes and finishes at `b`.
     func answer(_ bytes: [UInt8], on id: UInt64) -> Bool {
