@@ -57,15 +57,14 @@ import Testing
         let first = Pair(link)
         let second = Pair(link, seed: 2)
         second.bottleneck = first.bottleneck
-        _ = first.offer(patterned(50 << 20))
+        _ = first.offer(patterned(40 << 20))
         Pair.runTogether([first, second], for: .seconds(2))
-        _ = second.offer(patterned(50 << 20))
+        _ = second.offer(patterned(40 << 20))
         Pair.runTogether([first, second], for: .seconds(10))
         let before = [first, second].map { $0.read[1][0]?.count ?? 0 }
         Pair.runTogether([first, second], for: .seconds(15))
         let after = [first, second].map { $0.read[1][0]?.count ?? 0 }
         let rates = zip(after, before).map { Double($0 - $1) * 8 / 15 }
-        print("> two flows, Mbit/s:", rates.map { $0 / 1e6 })
         #expect(rates.reduce(0, +) > 16_000_000)
         #expect(rates.min()! > rates.reduce(0, +) / 4)
     }

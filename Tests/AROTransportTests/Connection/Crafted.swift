@@ -32,7 +32,8 @@ enum Crafted {
 }
 
 extension Pair {
-    /// Hands crafted frames to `b`, in a packet of their own. Returns the violation if there is one.
+    /// Hands crafted frames to `b`, in a packet of their own. Returns the violation if there is
+    /// one.
     func attack(_ frames: [UInt8]...) -> Violation? {
         attackNumber += 1
         let before = violations.count

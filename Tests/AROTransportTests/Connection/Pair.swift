@@ -287,13 +287,20 @@ final class Pair {
     }
 }
 
-/// Bytes that differ at every offset of a stream and among seeds.
+/// Bytes that differ among seeds, and at every offset of a stream: a random block again and again,
+/// with its place stamped into every kilobyte. (A generator's word for all of it takes a debug
+/// build long.)
 func patterned(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
     var generator = Generator(seed: seed)
-    var bytes = [UInt8]()
-    bytes.reserveCapacity(count + 8)
-    while bytes.count < count { bytes.appendU64(generator.next()) }
+    var block: [UInt8] = []
+    while block.count < min(count, 65_536) { block.appendU64(generator.next()) }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(count + block.count)
+    while bytes.count < count { bytes.append(contentsOf: block) }
     bytes.removeLast(bytes.count - count)
+    for offset in stride(from: 0, to: count - 8, by: 1_024) {
+        for i in 0..<4 { bytes[offset + i] ^= UInt8(truncatingIfNeeded: offset >> (10 + 8 * i)) }
+    }
     return bytes
 }
 

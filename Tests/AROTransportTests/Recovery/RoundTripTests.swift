@@ -30,6 +30,14 @@ import Testing
         #expect(estimate.smoothed == .milliseconds(101))
     }
 
+    @Test("An acknowledgement held back for a year overflows nothing")
+    func absurd() {
+        var estimate = RoundTrip(initial: .milliseconds(333))
+        estimate.sampled(.hours(9_000), ackDelay: .zero)
+        estimate.sampled(.milliseconds(1), ackDelay: .zero)
+        #expect(estimate.probeTimeout(ackDelay: .seconds(1)) < .minutes(10))
+    }
+
     @Test("The probe timeout is the smoothed time, four variances and the peer's delay")
     func probeTimeout() {
         var estimate = RoundTrip(initial: .milliseconds(333))
