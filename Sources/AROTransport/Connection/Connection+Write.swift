@@ -17,10 +17,12 @@ extension Connection {
         return probe
     }
 
-    /// The MTU probe to be sent next, once enough was sent for a larger MTU to pay.
+    /// The MTU probe to be sent next, once enough was sent for a larger MTU to pay. It may
+    /// overshoot the window by itself, one at a time: smaller packets would always take the room
+    /// before it.
     private var dueMTUProbe: Int? {
         guard streamBytesOut >= configuration.mtuSearchAfter, recovery.probesDue == 0,
-            let probe = recovery.mtu.dueProbe, recovery.windowTakes(probe), closing == nil
+            let probe = recovery.mtu.dueProbe, probe <= recovery.congestion.window, closing == nil
         else { return nil }
         return probe
     }
@@ -51,14 +53,16 @@ extension Connection {
         let hasWork = hasElicitingWork
         let mayElicit = hasWork && mayElicit(space.count + configuration.packetOverhead, at: now)
         let messagesMayGo = !messages.isEmpty && (mayElicit || messagesMayGoAlone)
-        guard mayElicit || messagesMayGo || received.isDue else {
+        // The proof of a path waits for neither window nor pacer: nothing else can go before it.
+        let isPathDue = isChallengeDue || responseDue != nil
+        guard mayElicit || isPathDue || messagesMayGo || received.isDue else {
             if !hasWork { recovery.isApplicationLimited = true }
             return PayloadInfo()
         }
         if received.unreported > 0 { writeAck(&writer, at: now) }
         var isEliciting = false
         var wroteMessages = false
-        if mayElicit { isEliciting = writeControl(&writer) }
+        if mayElicit || isPathDue { isEliciting = writeControl(&writer) }
         if messagesMayGo {
             if !isEliciting, !messagesMayGoAlone, messageFits(writer.remaining - 1) {
                 isEliciting = writer.ping()

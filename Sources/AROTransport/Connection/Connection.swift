@@ -150,6 +150,7 @@ package struct Connection: ~Copyable {
         if recovery.probeTimeouts > before {
             probeTimeouts += 1
             isPingDue = true
+            isChallengeDue = challenge != nil
         }
         settleFrames()
     }

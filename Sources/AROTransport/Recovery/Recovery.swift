@@ -42,8 +42,8 @@ struct Recovery {
     private var packetThreshold: UInt64
     private var recoveryStart: Instant?
     private var firstSampleAt: Instant?
-    /// Packets sent before went over another path and say nothing of this one.
-    private var pathSince: Instant
+    /// Packets below went over another path: they say nothing of this one and fill no window of it.
+    private var pathFrom: UInt64 = 0
 
     private var lossTime: Instant?
     private var lastElicitingAt: Instant = .origin
@@ -59,7 +59,6 @@ struct Recovery {
         blackHoleProbeTimeouts = configuration.blackHoleProbeTimeouts
         peerAckDelay = peer.ackDelay
         peerDatagramMax = peer.datagramMax
-        pathSince = now
         packetThreshold = UInt64(configuration.packetThreshold)
         roundTrip = RoundTrip(initial: configuration.initialRoundTrip)
         mtu = PathMTU(configuration, peerMax: peer.datagramMax)
@@ -74,7 +73,8 @@ struct Recovery {
         congestion = Congestion(configuration, datagram: mtu.current)
         pacer = Pacer(configuration, datagram: mtu.current, at: now)
         (recoveryStart, firstSampleAt, probeTimeouts) = (now, nil, 0)
-        pathSince = now
+        pathFrom = sent.end
+        bytesInFlight = 0
     }
 
     /// A round trip that the handshake measured.
@@ -140,10 +140,12 @@ struct Recovery {
             probeTimeouts = 0
             probesDue = 0
         }
-        detectLosses(at: now)
+        // What arrived before a congestion event does not grow the window that the event left.
+        let sawCongestion = detectLosses(at: now)
         congestion.acknowledged(
             AckedBytes(
-                bytes: tally.windowBytes, roundTrip: sample, largest: ack.largest,
+                bytes: sawCongestion ? 0 : tally.windowBytes, roundTrip: sample,
+                largest: ack.largest,
                 nextNumber: sent.end, isApplicationLimited: isApplicationLimited),
             smoothed: roundTrip.smoothed, at: now)
         removeSettled(at: now)
@@ -191,7 +193,7 @@ struct Recovery {
         tally.packets += 1
         tally.isEliciting = tally.isEliciting || packet.isAckEliciting
         if packet.isInFlight {
-            leftFlight(packet)
+            leftFlight(number, packet)
             bytesAcked += UInt64(packet.size)
             if recoveryStart.map({ packet.sentAt > $0 }) ?? true {
                 tally.windowBytes += Int(packet.size)
@@ -201,7 +203,7 @@ struct Recovery {
         }
         sent[number].state = .acknowledged
         sent.copyFrames(of: number, to: &ackedFrames)
-        guard packet.sentAt >= pathSince else { return }
+        guard number >= pathFrom else { return }
         if packet.isMTUProbe {
             mtu.probeAcknowledged(size: Int(packet.size), at: now)
             congestion.datagramChanged(to: mtu.current)
@@ -210,8 +212,8 @@ struct Recovery {
         }
     }
 
-    private mutating func leftFlight(_ packet: SentPacket) {
-        bytesInFlight -= Int(packet.size)
+    private mutating func leftFlight(_ number: UInt64, _ packet: SentPacket) {
+        if number >= pathFrom { bytesInFlight -= Int(packet.size) }
         elicitingInFlight -= 1
     }
 
@@ -227,7 +229,7 @@ struct Recovery {
     private mutating func sampleRoundTrip(
         _ ack: borrowing AckFrame, _ tally: Tally, at now: Instant
     ) -> Duration? {
-        guard tally.largest == ack.largest, tally.isEliciting, tally.largestSentAt >= pathSince
+        guard tally.largest == ack.largest, tally.isEliciting, ack.largest >= pathFrom
         else { return nil }
         let micros = min(ack.delayMicroseconds, UInt64(peerAckDelay.nanoseconds / 1_000))
         roundTrip.sampled(now - tally.largestSentAt, ackDelay: .microseconds(Int64(micros)))
@@ -242,10 +244,12 @@ struct Recovery {
 
     // MARK: Loss
 
-    /// Declares lost what is too old or too far behind (§6.1).
-    private mutating func detectLosses(at now: Instant) {
+    /// Declares lost what is too old or too far behind (§6.1). Returns whether a congestion event
+    /// began.
+    @discardableResult
+    private mutating func detectLosses(at now: Instant) -> Bool {
         lossTime = nil
-        guard let largestAcked else { return }
+        guard let largestAcked else { return false }
         let delay = roundTrip.lossDelay
         var losses = Losses()
         var number = max(unsettledFrom, sent.base)
@@ -265,7 +269,8 @@ struct Recovery {
             number += 1
             if isSettled { unsettledFrom = number }
         }
-        if let lastSent = losses.lastSentAt { congested(losses, lastSent: lastSent, at: now) }
+        guard let lastSent = losses.lastSentAt else { return false }
+        return congested(losses, lastSent: lastSent, at: now)
     }
 
     private struct Losses {
@@ -279,35 +284,41 @@ struct Recovery {
     private mutating func lose(
         _ number: UInt64, _ packet: SentPacket, _ losses: inout Losses, at now: Instant
     ) {
-        leftFlight(packet)
+        leftFlight(number, packet)
         sent[number].state = .lost
         sent.copyFrames(of: number, to: &lostFrames)
         guard !packet.isMTUProbe else {
-            if packet.sentAt >= pathSince { mtu.probeLost(size: Int(packet.size), at: now) }
+            if number >= pathFrom { mtu.probeLost(size: Int(packet.size), at: now) }
             return
         }
         lostPackets += 1
         losses.lastSentAt = packet.sentAt
         if losses.runStart == nil { losses.runStart = packet.sentAt }
         losses.longestRun = max(losses.longestRun, packet.sentAt - losses.runStart!)
-        guard packet.sentAt >= pathSince else { return }
+        guard number >= pathFrom else { return }
         let span = roundTrip.smoothed * 2
         if mtu.lost(size: Int(packet.size), sentAt: packet.sentAt, span: span) {
             fellIntoBlackHole()
         }
     }
 
-    private mutating func congested(_ losses: Losses, lastSent: Instant, at now: Instant) {
-        if recoveryStart.map({ lastSent > $0 }) ?? true {
+    private mutating func congested(
+        _ losses: Losses, lastSent: Instant, at now: Instant
+    ) -> Bool {
+        let isNew = recoveryStart.map({ lastSent > $0 }) ?? true
+        if isNew {
             recoveryStart = now
             congestion.congested(at: now)
         }
         // §7.6: everything over three probe timeouts was lost, after a first sample.
         let span = roundTrip.probeTimeout(ackDelay: peerAckDelay) * 3
-        guard losses.longestRun >= span, let first = firstSampleAt, first < lastSent else { return }
+        guard losses.longestRun >= span, let first = firstSampleAt, first < lastSent else {
+            return isNew
+        }
         recoveryStart = nil
         congestion.collapsed()
         roundTrip.forgetMinimum()
+        return true
     }
 
     private mutating func fellIntoBlackHole() {
