@@ -33,7 +33,7 @@ extension Fetch {
     private mutating func admit(_ need: WalkNeed, _ unknown: inout [CID]) throws(FetchFailure) {
         let cid = need.child.cid
         let isNew = wants[cid] == nil
-        if isNew { wants.add(cid) }
+        if isNew { wants.add(cid, order: need.position.start) }
         if let place = need.place { wants[cid]!.places.append(place) }
         if let count = need.byteCount {
             guard wants[cid]!.byteCount ?? count == count, count <= WireLimits.blockMax else {
@@ -55,9 +55,9 @@ extension Fetch {
         }
     }
 
-    /// What a peer is expected to send for it, in bytes.
-    private func weight(of need: WalkNeed) -> Int {
-        if need.place != nil { return nodeWeight }
+    /// What a peer is expected to send for it, in bytes; nil for a node.
+    private func weight(of need: WalkNeed) -> Int? {
+        if need.place != nil { return nil }
         return need.byteCount ?? min(Int(clamping: need.fileBytes), WireLimits.blockMax)
     }
 
