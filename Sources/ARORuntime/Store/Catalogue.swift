@@ -75,7 +75,32 @@ extension ChunkStore {
     // MARK: Names
 
     public func setName(_ name: PublishedName) throws(StoreFailure) {
-        try change(
+        turn.lock()
+        defer { turn.unlock() }
+        try writing { db in try Self.write(name, db) }
+    }
+
+    /// Notes a new target under the next sequence number, durably, and says what is to be published.
+    /// Numbers follow the clock where it is ahead of them, so that one who lost the data directory
+    /// but kept the key goes on above the old numbers.
+    public func advanceName(
+        _ label: String, target: CID, lifetime: Duration
+    ) throws(StoreFailure) -> PublishedName {
+        turn.lock()
+        defer { turn.unlock() }
+        return try writing { db in
+            let row = try db.row("SELECT sequence FROM name WHERE label = ?", [label])
+            let last = row.map { UInt64(bitPattern: $0["sequence"]) } ?? 0
+            let name = PublishedName(
+                label: label, target: target, sequence: max(last + 1, UInt64(UnixTime.now.seconds)),
+                lifetime: lifetime)
+            try Self.write(name, db)
+            return name
+        }
+    }
+
+    private static func write(_ name: PublishedName, _ db: Database) throws {
+        try db.run(
             "INSERT OR REPLACE INTO name VALUES (?, ?, ?, ?)",
             [
                 name.label, name.target.stored, Int64(bitPattern: name.sequence),

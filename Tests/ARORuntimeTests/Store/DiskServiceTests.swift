@@ -180,7 +180,7 @@ final class Gathered<Value: Sendable>: Sendable {
                 added: UnixTime(seconds: Int64(i)))
         }
         let name = PublishedName(
-            label: "news", target: cids[0], sequence: .max, lifetime: .hours(24))
+            label: "news", target: cids[0], sequence: 1 << 63, lifetime: .hours(24))
         do {
             let store = try scratch.store()
             for root in roots { try store.addRoot(root) }
@@ -193,6 +193,10 @@ final class Gathered<Value: Sendable>: Sendable {
         let store = try scratch.store()
         #expect(try store.roots() == [roots[0], roots[2]])
         #expect(try store.names() == [name])
+        let first = try store.advanceName("log", target: cids[0], lifetime: .hours(1))
+        let second = try store.advanceName("log", target: cids[1], lifetime: .hours(1))
+        #expect(second.sequence > first.sequence)
+        #expect(try store.names() == [second, name])
     }
 }
 

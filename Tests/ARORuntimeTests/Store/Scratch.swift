@@ -48,8 +48,14 @@ struct Block: Hashable, Sendable {
     /// A raw block of bytes drawn from `seed`.
     init(seed: UInt64, byteCount: Int) {
         var generator = Generator(seed: seed)
+        // One page of chance, repeated under the number of the page: debug builds are slow.
+        let page = (0..<64).flatMap { _ in generator.bits256().bytes }
         var bytes: [UInt8] = []
-        while bytes.count < byteCount { bytes.appendU64(generator.next()) }
+        bytes.reserveCapacity(byteCount + page.count + 8)
+        while bytes.count < byteCount {
+            bytes.appendU64(UInt64(bytes.count))
+            bytes += page
+        }
         bytes.removeLast(bytes.count - byteCount)
         self.bytes = bytes
         cid = CID(.raw, hashing: bytes.span.bytes)
