@@ -196,25 +196,22 @@ private struct Pieces: AsyncSequence, Sendable {
 
     @Test func whatIsPutIsPinnedAttestedAndRemembered() async throws {
         let scratch = Scratch()
-        var entropy = Entropy(seed: Bits256(1, 2, 3, 4))
-        let identity = Identity(from: &entropy)
-        let peer = identity.id
         let library = try scratch.library()
         try makeTree(scratch)
         var options = PutOptions()
         options.mediaType = "text/plain"
         options.attest = { root, byteCount, name, mediaType in
-            Attestation(
-                stopgap: (), root: root, publisher: peer, issued: UnixTime(seconds: 9),
-                byteCount: byteCount, name: name, mediaType: mediaType,
-                signature: Signature(r: .zero, s: .zero))
+            try? Attestation(
+                root: root, byteCount: byteCount, name: name, mediaType: mediaType,
+                issued: UnixTime(seconds: 9), by: Scratch.identity(1))
         }
         let put = try await library.put(path: scratch.path + "/tree", options: options)
         let store = library.store
         #expect(try store.pins().map(\.name) == ["tree"])
         #expect(try store.roots().map(\.cid) == [put.root])
         let attestation = try #require(try store.attestations(of: put.root).first)
-        #expect(attestation.publisher == peer)
+        #expect(attestation.publisher == Scratch.identity(1).id)
+        try attestation.verify()
         #expect(attestation.byteCount == put.byteCount)
         #expect(attestation.name == "tree")
         #expect(try await library.collectGarbage().blocks == 0)

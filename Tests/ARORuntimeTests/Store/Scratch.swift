@@ -1,6 +1,7 @@
 // What the store's tests share: a scratch directory, blocks, and the bytes of trees.
 
 import AROContent
+import AROCrypto
 import AROPrimitives
 import AROWire
 import Foundation
@@ -26,6 +27,11 @@ final class Scratch: Sendable {
         var options = StoreOptions(quota: quota)
         options.freeBytesMin = 0
         return options
+    }
+
+    static func identity(_ seed: UInt64) -> Identity {
+        var entropy = Entropy(seed: Bits256(seed, 0, 0, 0))
+        return Identity(from: &entropy)
     }
 
     /// Everything below the directory, as paths relative to it, sorted.
