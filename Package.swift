@@ -4,11 +4,14 @@ import PackageDescription
 // The layering of Docs/Architecture.md: a target imports only what stands above it in this file,
 // and the protocol targets (Transport, Overlay, Content) never import each other.
 
-let settings: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableExperimentalFeature("Lifetimes"),
-]
+let settings: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableExperimentalFeature("Lifetimes"),
+    ]
+    // CI sets this; a newer compiler's new warnings shall not break anybody's build.
+    + (Context.environment["ARO_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)])
 
 func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)

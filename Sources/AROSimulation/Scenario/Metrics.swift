@@ -1,0 +1,83 @@
+/// What a run measures, under the names that the literature uses. Durations stream into HDR
+/// histograms (Tene), three significant digits, so a run keeps no list of samples.
+
+import AROPrimitives
+import Histogram
+
+/// How a metric is to be read.
+public enum MetricUnit: String, Sendable {
+    case count, number, share, duration, bytes
+}
+
+/// A metric of a finished run. Durations are in seconds, shares from 0 to 1.
+public struct Metric: Hashable, Sendable {
+    public var name: String
+    public var unit: MetricUnit
+    public var value: Double
+
+    init(_ name: String, _ unit: MetricUnit, _ value: Double) {
+        (self.name, self.unit, self.value) = (name, unit, value)
+    }
+}
+
+/// The distribution of a duration.
+struct Spread {
+    /// Microseconds.
+    private(set) var histogram = Histogram<UInt64>(numberOfSignificantValueDigits: .three)
+
+    static let parts = ["p50", "p90", "p99", "max", "mean"]
+
+    mutating func record(_ span: Duration) {
+        histogram.record(UInt64(max(0, span.nanoseconds / 1_000)))
+    }
+
+    var count: UInt64 { histogram.totalCount }
+
+    /// The five numbers of ``parts``, where anything was recorded.
+    func metrics(_ name: String) -> [Metric] {
+        guard count > 0 else { return [] }
+        let values = [
+            Double(histogram.valueAtPercentile(50)), Double(histogram.valueAtPercentile(90)),
+            Double(histogram.valueAtPercentile(99)), Double(histogram.max), histogram.mean,
+        ]
+        return zip(Self.parts, values).map { Metric("\(name)_\($0)", .duration, $1 / 1e6) }
+    }
+
+    /// The buckets: value in milliseconds, count, share at or below.
+    var csv: String {
+        var out = "value_ms,count,share_at_or_below\n"
+        for bucket in histogram.recordedValues() {
+            let share = Double(bucket.totalCountToThisValue) / Double(max(1, count))
+            out += "\(Double(bucket.value) / 1e3),\(bucket.count),\(share)\n"
+        }
+        return out
+    }
+}
+
+/// The names that an expectation may use.
+enum MetricCatalogue {
+    private static let spreads = [
+        "join_latency", "publish_latency", "lookup_latency", "time_to_first_provider",
+        "fetch_latency",
+    ]
+
+    private static let plain: [(String, MetricUnit)] = [
+        ("joins", .count), ("join_success_rate", .share),
+        ("publishes", .count), ("publish_success_rate", .share), ("publish_holders", .number),
+        ("lookups", .count), ("lookup_success_rate", .share), ("providers_per_lookup", .number),
+        ("fetches", .count), ("fetch_success_rate", .share),
+        ("datagrams_per_node", .number), ("bytes_per_node", .bytes),
+        ("datagrams_per_node_per_second", .number), ("datagrams_sent", .count),
+        ("datagrams_lost", .count), ("queue_drops", .count), ("oversized_drops", .count),
+        ("partition_drops", .count), ("unreachable_drops", .count), ("table_fill", .number),
+        ("requests_skipped", .count), ("requests_unfinished", .count), ("events", .count),
+    ]
+
+    static let units: [(name: String, unit: MetricUnit)] =
+        plain.map { ($0.0, $0.1) }
+        + spreads.flatMap { name in Spread.parts.map { ("\(name)_\($0)", .duration) } }
+
+    static var names: [String] { units.map(\.name) }
+
+    static func unit(of name: String) -> MetricUnit? { units.first { $0.name == name }?.unit }
+}

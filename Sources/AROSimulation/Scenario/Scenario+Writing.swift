@@ -1,0 +1,128 @@
+/// From ``Scenario`` back to YAML with every default written out: running the text again gives the
+/// same trace.
+
+import AROPrimitives
+
+extension Scenario {
+    public var resolved: String {
+        var lines = ["aro_scenario: 1", "name: \(Self.quoted(name))", "seed: \(seed)"]
+        lines.append("duration: \(Quantity.text(duration))")
+        lines.append("nodes:")
+        lines += groups.map { "  - \(groupText($0))" }
+        lines.append(
+            "join: {bootstrap: \(join.bootstrap), schedule: \(join.schedule.rawValue), "
+                + "over: \(Quantity.text(join.over))}")
+        lines.append("network:")
+        lines += networkLines.map { "  \($0)" }
+        let rate = disk.rate.map { ", rate: \(Quantity.text(bytes: $0))" } ?? ""
+        lines.append("disk: {latency: \(Quantity.text(disk.latency))\(rate)}")
+        lines += list("workload", workload.map(stepText))
+        lines += list("faults", faults.map(faultText))
+        lines.append("measure: {window: \(Quantity.text(window))}")
+        lines += list("expect", expect.map { Self.quoted($0.text) })
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private func list(_ key: String, _ items: [String]) -> [String] {
+        items.isEmpty ? ["\(key): []"] : ["\(key):"] + items.map { "  - \($0)" }
+    }
+
+    private static func quoted(_ text: String) -> String {
+        "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''")
+            + "'"
+    }
+
+    private func groupText(_ group: Group) -> String {
+        var access: [String] = []
+        if let down = group.link.down { access.append("down: \(Quantity.text(bitRate: down))") }
+        if let up = group.link.up { access.append("up: \(Quantity.text(bitRate: up))") }
+        access.append("queue: \(Quantity.text(group.queue))")
+        access.append("delay: \(Quantity.text(group.link.delay))")
+        access.append("mtu: \(Quantity.text(bytes: Int64(group.link.mtu)))")
+        var parts = ["group: \(Self.quoted(group.name))", "count: \(group.count)"]
+        parts.append("access: {\(access.joined(separator: ", "))}")
+        if case .regions(let matrix) = network.roundTrip, !group.regions.isEmpty {
+            let names = group.regions.map { Self.quoted(matrix.names[$0]) }
+            parts.append("regions: [\(names.joined(separator: ", "))]")
+        }
+        return "{\(parts.joined(separator: ", "))}"
+    }
+
+    private var networkLines: [String] {
+        var lines = ["rtt: {\(roundTripText)}"]
+        if let spread = network.spread {
+            lines.append("spread: {lognormal: {sigma: \(Self.sigma(spread))}}")
+        }
+        if let jitter = network.jitter {
+            lines.append(
+                "jitter: {lognormal: {median: \(Quantity.text(jitter.median)), "
+                    + "sigma: \(Self.sigma(jitter.shape))}}")
+        }
+        lines.append("loss: \(lossText(network.loss))")
+        lines.append("duplicate: \(Quantity.text(network.duplicate))")
+        lines.append("reorder: \(Quantity.text(network.reorder))")
+        lines.append("reorder_by: \(Quantity.text(network.reorderDelayMax))")
+        lines.append("damage: \(Quantity.text(network.damage))")
+        lines.append("mtu: \(Quantity.text(bytes: Int64(network.mtu)))")
+        return lines
+    }
+
+    private static func sigma(_ shape: Lognormal) -> String {
+        let digits = String(shape.sigmaThousandths % 1_000 + 1_000).dropFirst()
+        return "\(shape.sigmaThousandths / 1_000).\(digits)"
+    }
+
+    private var roundTripText: String {
+        switch network.roundTrip {
+        case .constant(let span): "constant: \(Quantity.text(span))"
+        case .uniform(let low, let high):
+            "uniform: [\(Quantity.text(low)), \(Quantity.text(high))]"
+        case .regions: "matrix: \(Self.quoted(matrixFile ?? ""))"
+        }
+    }
+
+    private func lossText(_ loss: Loss) -> String {
+        switch loss {
+        case .none: return "0%"
+        case .independent(let chance): return Quantity.text(chance)
+        case .bursts(let mean, let length):
+            return "{bursts: {mean: \(Quantity.text(mean)), length: \(length)}}"
+        case .gilbertElliott(let toBad, let toGood, let inGood, let inBad):
+            let parts = [
+                "to_bad: \(Quantity.text(toBad))", "to_good: \(Quantity.text(toGood))",
+                "in_good: \(Quantity.text(inGood))", "in_bad: \(Quantity.text(inBad))",
+            ]
+            return "{gilbert_elliott: {\(parts.joined(separator: ", "))}}"
+        }
+    }
+
+    private func stepText(_ step: Step) -> String {
+        let from = "from: \(Self.quoted(step.from ?? "random"))"
+        let what =
+            switch step.kind {
+            case .publish(let size):
+                "publish: {size: \(Quantity.text(bytes: Int64(size))), \(from)}"
+            case .lookup: "lookup: {\(from)}"
+            case .fetch: "fetch: {\(from)}"
+            }
+        return "{\(what), at: \(Quantity.text(step.at)), over: \(Quantity.text(step.over)), "
+            + "times: \(step.times)}"
+    }
+
+    private func faultText(_ fault: Fault) -> String {
+        func of(_ share: Chance, _ group: String?) -> String {
+            "{share: \(Quantity.text(share)), of: \(Self.quoted(group ?? "random"))}"
+        }
+        let what =
+            switch fault.kind {
+            case .kill(let share, let group): "kill: \(of(share, group))"
+            case .stop(let share, let group): "stop: \(of(share, group))"
+            case .partition(let share, let lasting):
+                "partition: \(Quantity.text(share)), for: \(Quantity.text(lasting))"
+            case .move(let share): "move: \(Quantity.text(share))"
+            case .loss(let loss, let lasting):
+                "loss: \(lossText(loss)), for: \(Quantity.text(lasting))"
+            }
+        return "{at: \(Quantity.text(fault.at)), \(what)}"
+    }
+}

@@ -1,0 +1,90 @@
+/// An experiment as data: nodes, network, workload, faults, and what is expected. One file in
+/// `Simulations/` is one figure. Every default stands here.
+
+import AROPrimitives
+
+public struct Scenario: Hashable, Sendable {
+    public var name = ""
+    public var seed: UInt64 = 1
+    /// Virtual time from the first node's start to the end.
+    public var duration = Duration.minutes(10)
+    public var groups: [Group] = []
+    public var join = JoinPlan()
+    public var network = NetworkModel()
+    /// The file of a region matrix, as it was written.
+    public var matrixFile: String?
+    public var disk = DiskModel()
+    public var workload: [Step] = []
+    public var faults: [Fault] = []
+    /// The time between two rows of the series.
+    public var window = Duration.seconds(1)
+    public var expect: [Expectation] = []
+
+    public static let nodesMax = 1_000_000
+    /// Requests of one workload step.
+    public static let timesMax = 10_000_000
+
+    /// Nodes that are alike.
+    public struct Group: Hashable, Sendable {
+        public var name = "peers"
+        public var count = 0
+        public var link = AccessLink.unlimited
+        /// Kept to be written again; the link holds the depths that follow from it.
+        public var queue = Duration.milliseconds(100)
+        /// Regions to be drawn from evenly, by number; empty for all.
+        public var regions: [Int] = []
+    }
+
+    public struct JoinPlan: Hashable, Sendable {
+        public enum Schedule: String, Sendable, CaseIterable {
+            case allAtOnce = "all-at-once"
+            /// At moments drawn evenly from the span.
+            case uniform
+        }
+
+        /// The first nodes of the first group; everyone joins through one of them.
+        public var bootstrap = 1
+        public var schedule = Schedule.uniform
+        public var over = Duration.seconds(60)
+    }
+
+    /// Requests of one kind, spread over time.
+    public struct Step: Hashable, Sendable {
+        public enum Kind: Hashable, Sendable {
+            /// A random block of this many bytes is stored on a node and provided.
+            case publish(size: Int)
+            /// Somebody else looks for providers of something published.
+            case lookup
+            /// Somebody else fetches something published.
+            case fetch
+        }
+
+        public var kind: Kind
+        public var at = Duration.zero
+        /// The requests are spread evenly over this span, from ``at`` on.
+        public var over = Duration.zero
+        public var times = 1
+        /// Who asks: a group's name, or nil for anyone.
+        public var from: String?
+    }
+
+    public struct Fault: Hashable, Sendable {
+        public enum Kind: Hashable, Sendable {
+            /// Ends this share of the running nodes of a group (nil: of all) but the bootstraps.
+            case kill(Chance, of: String?)
+            /// Ends as many, who say goodbye.
+            case stop(Chance, of: String?)
+            /// Cuts this share of all nodes off from the others, for a while.
+            case partition(Chance, lasting: Duration)
+            /// Gives this share of the running nodes another address.
+            case move(Chance)
+            /// Replaces the loss of every path, for a while.
+            case loss(Loss, lasting: Duration)
+        }
+
+        public var at = Duration.zero
+        public var kind: Kind
+    }
+
+    public var nodeCount: Int { groups.reduce(0) { $0 + $1.count } }
+}

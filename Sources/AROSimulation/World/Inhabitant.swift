@@ -1,0 +1,30 @@
+/// What a world can be filled with: a value that takes inputs and says when to wake it. The real
+/// node is one; tests bring small ones. A constraint, never an existential: the world is
+/// specialised for what lives in it.
+
+import AROCrypto
+import ARONode
+import AROPrimitives
+
+public protocol Inhabitant: ~Copyable {
+    mutating func handle(_ input: borrowing Input, at now: Instant, into outbox: inout Outbox)
+    /// Writes the packets that may go now. Called after each input: every one is a batch here.
+    mutating func flush(at now: Instant, into outbox: inout Outbox)
+    var nextDeadline: Wake? { get }
+}
+
+extension Node: Inhabitant {}
+
+/// What an inhabitant is born with. The same node is born again after a restart: ``life`` counts.
+public struct Birth: Hashable, Sendable {
+    public let node: Int
+    public let life: Int
+    public let address: SocketAddress
+    public let now: Instant
+    public let wallClock: UnixTime
+    /// The same in every life, so that a node keeps its identity.
+    public let identitySeed: Bits256
+    /// Another in every life, as a real system's would be.
+    public let entropySeed: Bits256
+    public let chanceSeed: UInt64
+}

@@ -1,0 +1,26 @@
+/// A world of real nodes: the same code that `aro` runs, handshakes and all.
+
+import AROCrypto
+import ARONode
+import AROPrimitives
+
+extension World where Resident == Node {
+    /// A world in which every node is a ``Node`` with this configuration.
+    public static func ofNodes(
+        seed: UInt64, network: NetworkModel = NetworkModel(), disk: DiskModel = DiskModel(),
+        configuration: Configuration = .simulated
+    ) -> World<Node> {
+        World(seed: seed, network: network, disk: disk) { birth in
+            var identityEntropy = Entropy(seed: birth.identitySeed)
+            return Node(
+                configuration: configuration, identity: Identity(from: &identityEntropy),
+                entropy: Entropy(seed: birth.entropySeed), seed: birth.chanceSeed, at: birth.now,
+                wallClock: birth.wallClock)
+        }
+    }
+}
+
+extension Configuration {
+    /// What a simulated node runs with: the defaults.
+    public static var simulated: Configuration { Configuration() }
+}

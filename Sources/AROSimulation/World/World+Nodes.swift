@@ -1,0 +1,169 @@
+/// Births, deaths, moves and partitions.
+
+import AROContent
+import ARONode
+import AROPrimitives
+import AROWire
+
+extension World where Resident: ~Copyable {
+    public var nodeCount: Int { places.count }
+
+    /// Adds a node and starts it now.
+    ///
+    /// - Parameters:
+    ///   - link: its access link.
+    ///   - region: its place in the region matrix, where the network has one.
+    ///   - address: where it lives; nil for a public IPv4 address in a /24 of its own.
+    /// - Returns: the node's number, counted from 0.
+    @discardableResult
+    public mutating func addNode(
+        link: AccessLink = .unlimited, region: Int = 0, address: SocketAddress? = nil
+    ) -> Int {
+        addressing.add(address)
+        network.addEnd(link, region: region)
+        disks.addNode()
+        places.append(Place())
+        start(places.count - 1)
+        return places.count - 1
+    }
+
+    public func address(of node: Int) -> SocketAddress { addressing.current[node] }
+
+    public func isRunning(_ node: Int) -> Bool {
+        places[node].resident != nil && !places[node].isPaused
+    }
+
+    public func traffic(of node: Int) -> Traffic { places[node].traffic }
+
+    public var drops: NetworkDrops { network.drops }
+
+    public var networkModel: NetworkModel {
+        get { network.model }
+        set { network.model = newValue }
+    }
+
+    public func roundTrip(_ a: Int, _ b: Int) -> Duration { network.roundTrip(a, b) }
+
+    public mutating func setLink(_ link: AccessLink, of node: Int) {
+        network.setLink(link, of: node)
+    }
+
+    /// Looks at an inhabitant.
+    public func withResident<R>(_ node: Int, _ body: (borrowing Resident) -> R) -> R? {
+        guard let resident = places[node].resident else { return nil }
+        return body(resident.pointee)
+    }
+
+    // MARK: Life and death
+
+    /// Ends a node without a word, as `kill -9` or a power cut does. Its disk stays.
+    public mutating func kill(_ node: Int) {
+        guard let resident = places[node].resident else { return }
+        resident.deinitialize(count: 1)
+        resident.deallocate()
+        places[node].resident = nil
+        places[node].isPaused = false
+        places[node].armedAt = .distantFuture
+        places[node].epoch += 1
+        dropHeld(node)
+    }
+
+    /// Lets a node say goodbye, then ends it.
+    public mutating func stop(_ node: Int) {
+        if isRunning(node) { handle(.shutdown, node) }
+        kill(node)
+    }
+
+    /// Starts a node that is down: the same identity, address and disk, nothing in memory.
+    public mutating func restart(_ node: Int) {
+        precondition(places[node].resident == nil, "node \(node) runs already")
+        start(node)
+    }
+
+    private mutating func start(_ node: Int) {
+        let life = UInt64(places[node].epoch)
+        let place = UInt64(node)
+        let resident = UnsafeMutablePointer<Resident>.allocate(capacity: 1)
+        resident.initialize(
+            to: birth(
+                Birth(
+                    node: node, life: Int(life), address: address(of: node), now: now,
+                    wallClock: wallClock, identitySeed: seeds.bits256("identity", place),
+                    entropySeed: seeds.bits256("entropy", place, life),
+                    chanceSeed: seeds.number("node", place, life))))
+        places[node].resident = resident
+        startWallClock(node)
+    }
+
+    /// Stops a node's process, as SIGSTOP or a sleeping laptop does: datagrams wait in the socket's
+    /// buffer while there is room, timers come late.
+    public mutating func pause(_ node: Int) {
+        precondition(places[node].resident != nil, "node \(node) is down")
+        places[node].isPaused = true
+    }
+
+    public mutating func resume(_ node: Int) {
+        guard places[node].isPaused else { return }
+        places[node].isPaused = false
+        release(node)
+    }
+
+    // MARK: Places
+
+    /// Gives a node another address: a new network attachment, or a NAT that forgot. What is under
+    /// way to the old one is lost.
+    public mutating func move(_ node: Int, to address: SocketAddress? = nil) {
+        places[node].addressEpoch += 1
+        addressing.move(node, to: address, moves: Int(places[node].addressEpoch))
+    }
+
+    /// Cuts the network into groups that cannot reach each other. Nodes that are in no group form
+    /// one of their own.
+    public mutating func partition(_ groups: [[Int]]) {
+        heal()
+        for (i, group) in groups.enumerated() {
+            for node in group { network.setSide(i + 1, of: node) }
+        }
+        for a in 0...groups.count {
+            for b in 0...groups.count where a != b { network.cut(from: a, to: b) }
+        }
+    }
+
+    /// Stops what goes from one group to another, in this direction only.
+    public mutating func block(from: [Int], to: [Int]) {
+        heal()
+        for node in from { network.setSide(1, of: node) }
+        for node in to { network.setSide(2, of: node) }
+        network.cut(from: 1, to: 2)
+    }
+
+    /// Undoes every partition.
+    public mutating func heal() {
+        network.heal()
+        for node in places.indices { network.setSide(0, of: node) }
+    }
+
+    // MARK: Disks
+
+    /// Puts a block onto a node's disk, as an import does.
+    public mutating func store(_ block: [UInt8], as cid: CID, on node: Int) {
+        disks.put(block, as: cid, on: node)
+    }
+
+    public mutating func storeAttestation(_ attestation: Attestation, on node: Int) {
+        disks.put(attestation, on: node)
+    }
+
+    public func block(_ cid: CID, on node: Int) -> [UInt8]? { disks.block(cid, on: node) }
+
+    /// Damages a block where it lies.
+    public mutating func corrupt(_ cid: CID, on node: Int) { disks.corrupt(cid, on: node) }
+
+    /// Takes a block off a node's disk.
+    public mutating func erase(_ cid: CID, on node: Int) { disks.erase(cid, on: node) }
+
+    /// Limits what a node's disk takes from now on, bytes; nil for no limit.
+    public mutating func setDiskSpace(_ byteCount: Int?, of node: Int) {
+        disks.setSpace(byteCount, of: node)
+    }
+}

@@ -1,0 +1,378 @@
+/// The simulated world: inhabitants, links between them, virtual time, one seed.
+///
+/// It turns the crank that the UDP runtime turns (one input, drain the outbox, the next), but takes
+/// time from an agenda of events and sends datagrams through ``NetworkModel``. Single-threaded and
+/// deterministic: everything that happens follows from the seed and the calls made, and is folded
+/// into ``trace``. ``advance(to:)`` runs until something happens that concerns the one who drives
+/// the world: a reply, or a moment that he asked for.
+
+import AROContent
+import AROCrypto
+import ARONode
+import AROPrimitives
+
+/// What ``World/advance(to:)`` stops for.
+public enum Happening: Sendable {
+    /// A node answers a request.
+    case reply(node: Int, RequestID, Reply)
+    /// The moment of ``World/schedule(_:at:)``.
+    case alarm(UInt64)
+}
+
+/// What a world did so far.
+public struct WorldCounters: Hashable, Sendable {
+    /// Inputs handed to inhabitants.
+    public var events: UInt64 = 0
+    public var datagramsSent: UInt64 = 0
+    public var datagramsDelivered: UInt64 = 0
+    /// UDP payload.
+    public var bytesSent: UInt64 = 0
+    public var bytesDelivered: UInt64 = 0
+    public var timersFired: UInt64 = 0
+}
+
+/// What one node sent and received, UDP payload.
+public struct Traffic: Hashable, Sendable {
+    public var datagramsIn: UInt64 = 0
+    public var datagramsOut: UInt64 = 0
+    public var bytesIn: UInt64 = 0
+    public var bytesOut: UInt64 = 0
+}
+
+public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
+    public internal(set) var now = Instant.origin
+    public internal(set) var trace = TraceHash()
+    public internal(set) var counters = WorldCounters()
+    public let seeds: Seeds
+
+    var network: Network
+    var disks: SimulatedDisks
+    var places: [Place<Resident>] = []
+    var addressing = Addressing()
+    private var agenda = EventQueue<Event>()
+    private var pool = BytePool()
+    private var outbox = Outbox()
+    private var diskReplies = Parking<DiskReply>()
+    private var happenings: [Happening] = []
+    private var happeningsTaken = 0
+    private var nextRequest: UInt64 = 1
+    let birth: (Birth) -> Resident
+
+    /// The time of day at the origin: 2026-01-01T00:00:00Z.
+    public static var epoch: UnixTime { UnixTime(seconds: 1_767_225_600) }
+    /// How often a node is told the time of day.
+    private static var wallClockPeriod: Duration { .seconds(60) }
+
+    /// - Parameter birth: makes an inhabitant; called again, with the same identity, on restart.
+    public init(
+        seed: UInt64, network: NetworkModel = NetworkModel(), disk: DiskModel = DiskModel(),
+        birth: @escaping (Birth) -> Resident
+    ) {
+        seeds = Seeds(seed)
+        self.network = Network(model: network, seeds: seeds)
+        disks = SimulatedDisks(model: disk, seeds: seeds)
+        self.birth = birth
+    }
+
+    deinit {
+        for place in places {
+            place.resident?.deinitialize(count: 1)
+            place.resident?.deallocate()
+        }
+    }
+
+    // MARK: Running
+
+    /// Runs until something happens or `limit` is reached; then ``now`` is `limit` and the answer
+    /// is nil. What happens at `limit` itself is included.
+    public mutating func advance(to limit: Instant) -> Happening? {
+        while true {
+            if let happening = nextHappening() { return happening }
+            guard let (time, event) = agenda.pop(until: limit.nanoseconds) else { break }
+            now = Instant(nanoseconds: time)
+            process(event)
+        }
+        if limit > now { now = limit }
+        return nil
+    }
+
+    /// When the next event is due; nil where nothing will ever happen.
+    public var nextEventTime: Instant? { agenda.nextTime.map(Instant.init(nanoseconds:)) }
+
+    /// Asks for an ``Happening/alarm(_:)`` with this number. Alarms leave no mark in the trace, so
+    /// that looking at a run does not change it.
+    public mutating func schedule(_ alarm: UInt64, at time: Instant) {
+        agenda.push(Event(.alarm, node: 0, epoch: 0, word: alarm), at: time.nanoseconds)
+    }
+
+    private mutating func nextHappening() -> Happening? {
+        guard happeningsTaken < happenings.count else { return nil }
+        happeningsTaken += 1
+        let happening = happenings[happeningsTaken - 1]
+        if happeningsTaken == happenings.count {
+            happenings.removeAll(keepingCapacity: true)
+            happeningsTaken = 0
+        }
+        return happening
+    }
+
+    private mutating func process(_ event: Event) {
+        let node = Int(event.node)
+        switch event.kind {
+        case .timer: timerDue(node, at: event.word)
+        case .downlink: reachedDownlink(event)
+        case .datagram: arrived(event)
+        case .disk: diskAnswered(event)
+        case .wallClock: wallClockDue(event)
+        case .alarm: happenings.append(.alarm(event.word))
+        }
+    }
+
+    /// Folds an event into the trace.
+    private mutating func record(_ kind: TraceKind, _ node: Int, _ detail: UInt64) {
+        counters.events += 1
+        trace.fold(UInt64(now.nanoseconds))
+        trace.fold(UInt64(kind.rawValue) << 32 | UInt64(node))
+        trace.fold(detail)
+    }
+
+    // MARK: Inputs
+
+    /// Asks something of a node; the answers come out of ``advance(to:)``.
+    public mutating func request(_ request: Request, of node: Int) -> RequestID {
+        let id = RequestID(number: nextRequest)
+        nextRequest += 1
+        precondition(isRunning(node), "node \(node) is not running")
+        record(.request, node, id.number)
+        handle(.request(request, id), node)
+        return id
+    }
+
+    public mutating func cancel(_ id: RequestID, of node: Int) {
+        guard isRunning(node) else { return }
+        record(.cancel, node, id.number)
+        handle(.cancel(id), node)
+    }
+
+    /// Puts a datagram on a node's doorstep that no node sent: forged, replayed or random.
+    public mutating func inject(_ bytes: [UInt8], from source: SocketAddress, to node: Int) {
+        bytes.withUnsafeBytes { bytes in
+            agenda.push(
+                Event(
+                    .datagram, node: UInt32(node), epoch: places[node].addressEpoch,
+                    bytes: pool.copy(bytes), count: bytes.count, from: source),
+                at: now.nanoseconds)
+        }
+    }
+
+    mutating func handle(_ input: borrowing Input, _ node: Int) {
+        guard let resident = places[node].resident else { return }
+        resident.pointee.handle(input, at: now, into: &outbox)
+        resident.pointee.flush(at: now, into: &outbox)
+        drain(node)
+        arm(node, resident.pointee.nextDeadline?.at)
+    }
+
+    private mutating func arrived(_ event: Event) {
+        let node = Int(event.node)
+        let bytes = UnsafeRawBufferPointer(start: event.bytes, count: event.count)
+        guard places[node].resident != nil, places[node].addressEpoch == event.epoch else {
+            network.countNobodyThere()
+            pool.free(event.bytes!, count: event.count)
+            return
+        }
+        if places[node].isPaused { return hold(event) }
+        record(.datagram, node, UInt64(event.count))
+        trace.fold(bytes)
+        counters.datagramsDelivered += 1
+        counters.bytesDelivered += UInt64(event.count)
+        places[node].traffic.datagramsIn += 1
+        places[node].traffic.bytesIn += UInt64(event.count)
+        handle(.datagram(bytes.bytes, from: event.from), node)
+        pool.free(event.bytes!, count: event.count)
+    }
+
+    private mutating func reachedDownlink(_ event: Event) {
+        let size = event.count + NetworkModel.headerByteCount(to: event.from)
+        guard let out = network.passDown(Int(event.node), byteCount: size, at: now) else {
+            pool.free(event.bytes!, count: event.count)
+            return
+        }
+        var event = event
+        event.kind = .datagram
+        agenda.push(event, at: out.nanoseconds)
+    }
+
+    private mutating func diskAnswered(_ event: Event) {
+        let node = Int(event.node)
+        guard places[node].epoch == event.epoch else {
+            _ = diskReplies.take(event.word)
+            return
+        }
+        if places[node].isPaused { return hold(event) }
+        let reply = diskReplies.take(event.word)
+        record(.disk, node, reply.traceWord)
+        handle(.disk(reply), node)
+    }
+
+    private mutating func wallClockDue(_ event: Event) {
+        let node = Int(event.node)
+        guard places[node].epoch == event.epoch else { return }
+        agenda.push(event, at: (now + Self.wallClockPeriod).nanoseconds)
+        if places[node].isPaused { return }
+        record(.wallClock, node, UInt64(wallClock.seconds))
+        handle(.wallClock(wallClock), node)
+    }
+
+    /// The time of day in the world.
+    public var wallClock: UnixTime { Self.epoch + (now - .origin) }
+
+    // MARK: Timers
+
+    /// One armed timer per node: set again only when the deadline moves to an earlier time or the
+    /// timer fires. A timer that fires early finds the deadline moved and is set again.
+    private mutating func arm(_ node: Int, _ deadline: Instant?) {
+        guard let deadline, deadline < places[node].armedAt else { return }
+        let time = max(deadline, now)
+        guard time < places[node].armedAt else { return }
+        places[node].armedAt = time
+        let event = Event(
+            .timer, node: UInt32(node), epoch: 0, word: UInt64(time.nanoseconds))
+        agenda.push(event, at: time.nanoseconds)
+    }
+
+    private mutating func timerDue(_ node: Int, at time: UInt64) {
+        guard places[node].armedAt.nanoseconds == time else { return }
+        places[node].armedAt = .distantFuture
+        guard let resident = places[node].resident, !places[node].isPaused else { return }
+        let deadline = resident.pointee.nextDeadline?.at
+        guard let deadline, deadline <= now else { return arm(node, deadline) }
+        countSpin(node)
+        counters.timersFired += 1
+        record(.timer, node, 0)
+        handle(.deadline, node)
+    }
+
+    /// A node whose deadline stays in the past would stop time. That is a bug of the node.
+    private mutating func countSpin(_ node: Int) {
+        if places[node].lastTimer != now {
+            places[node].lastTimer = now
+            places[node].spins = 0
+        }
+        places[node].spins += 1
+        precondition(
+            places[node].spins < 10_000,
+            "node \(node) asked for 10,000 deadlines at \(now.nanoseconds) ns: "
+                + "\(String(describing: places[node].resident?.pointee.nextDeadline))")
+    }
+
+    // MARK: Effects
+
+    private mutating func drain(_ node: Int) {
+        if !outbox.packets.isEmpty { sendPackets(of: node) }
+        for effect in outbox.effects {
+            switch effect {
+            case .reply(let id, let reply):
+                happenings.append(.reply(node: node, id, reply))
+            case .disk(let request): serve(request, for: node)
+            }
+        }
+        outbox.removeAll()
+    }
+
+    private mutating func sendPackets(of node: Int) {
+        for r in 0..<outbox.packets.runs.count {
+            let run = outbox.packets.runs[r]
+            var offset = run.start
+            while offset < run.start + run.count {
+                let count = min(run.segment, run.start + run.count - offset)
+                send(offset..<offset + count, from: node, to: run.address)
+                offset += count
+            }
+        }
+    }
+
+    /// Sends a datagram whose bytes lie in the outbox.
+    private mutating func send(_ range: Range<Int>, from node: Int, to address: SocketAddress) {
+        counters.datagramsSent += 1
+        counters.bytesSent += UInt64(range.count)
+        places[node].traffic.datagramsOut += 1
+        places[node].traffic.bytesOut += UInt64(range.count)
+        guard let receiver = addressing.node(at: address) else {
+            network.countNobodyThere()
+            return
+        }
+        let size = range.count + NetworkModel.headerByteCount(to: address)
+        let passage = network.send(from: node, to: receiver, byteCount: size, at: now)
+        guard let arrival = passage.arrival else { return }
+        post(range, from: node, to: receiver, at: arrival, damagedBit: passage.damagedBit)
+        if let copy = passage.copyArrival {
+            post(range, from: node, to: receiver, at: copy, damagedBit: nil)
+        }
+    }
+
+    private mutating func post(
+        _ range: Range<Int>, from node: Int, to receiver: Int, at arrival: Instant, damagedBit: Int?
+    ) {
+        let bytes = outbox.packets.bytes.withUnsafeBytes {
+            pool.copy(UnsafeRawBufferPointer(rebasing: $0[range]))
+        }
+        if let bit = damagedBit.map({ $0 % (range.count * 8) }) {
+            (bytes + bit / 8).assumingMemoryBound(to: UInt8.self).pointee ^= 1 << UInt8(bit % 8)
+        }
+        let event = Event(
+            network.isDownLimited(receiver) ? .downlink : .datagram, node: UInt32(receiver),
+            epoch: places[receiver].addressEpoch, bytes: bytes, count: range.count,
+            from: addressing.current[node])
+        agenda.push(event, at: arrival.nanoseconds)
+    }
+
+    private mutating func serve(_ request: DiskRequest, for node: Int) {
+        guard let (reply, latency) = disks.serve(request, for: node) else { return }
+        let event = Event(
+            .disk, node: UInt32(node), epoch: places[node].epoch, word: diskReplies.park(reply))
+        agenda.push(event, at: (now + latency).nanoseconds)
+    }
+
+    // MARK: Pausing
+
+    /// Datagrams for a paused node wait in its socket's buffer; disk answers wait without bound, as
+    /// they are answers to its own questions.
+    private mutating func hold(_ event: Event) {
+        let node = Int(event.node)
+        if event.kind == .datagram {
+            guard places[node].heldByteCount + event.count <= Place<Resident>.socketBufferMax else {
+                pool.free(event.bytes!, count: event.count)
+                return
+            }
+            places[node].heldByteCount += event.count
+        }
+        places[node].held.append(event)
+    }
+
+    /// Puts what waited for a paused node back onto the agenda, now.
+    mutating func release(_ node: Int) {
+        for event in places[node].held { agenda.push(event, at: now.nanoseconds) }
+        places[node].held.removeAll()
+        places[node].heldByteCount = 0
+        arm(node, places[node].resident?.pointee.nextDeadline?.at)
+    }
+
+    /// Drops what waited for a node that is no more.
+    mutating func dropHeld(_ node: Int) {
+        for event in places[node].held {
+            switch event.kind {
+            case .disk: _ = diskReplies.take(event.word)
+            default: pool.free(event.bytes!, count: event.count)
+            }
+        }
+        places[node].held.removeAll()
+        places[node].heldByteCount = 0
+    }
+
+    mutating func startWallClock(_ node: Int) {
+        let event = Event(.wallClock, node: UInt32(node), epoch: places[node].epoch, word: 0)
+        agenda.push(event, at: (now + Self.wallClockPeriod).nanoseconds)
+        handle(.wallClock(wallClock), node)
+    }
+}
