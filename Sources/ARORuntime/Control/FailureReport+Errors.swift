@@ -51,8 +51,8 @@ extension RequestFailure {
     var code: FailureReport.Code {
         switch self {
         case .nameNotFound, .noPeers: .notFound
-        case .tooManyRequests: .busy
-        case .invalidLabel: .usage
+        case .tooManyRequests, .tooManyPublications: .busy
+        case .invalidName: .usage
         case .bootstrapUnreachable, .shuttingDown: .failed
         }
     }

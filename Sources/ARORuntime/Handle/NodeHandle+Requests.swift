@@ -69,7 +69,7 @@ extension NodeHandle {
 
     /// The live peers nearest to a key of the DHT.
     public func closest(to key: DHTKey) async throws -> [Contact] {
-        guard case .closest(let contacts) = try await answer(.lookup(key)) else { return [] }
+        guard case .closest(let contacts, _) = try await answer(.lookup(key)) else { return [] }
         return contacts
     }
 

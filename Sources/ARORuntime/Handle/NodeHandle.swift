@@ -130,8 +130,10 @@ extension NodeHandle {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var entropy = Entropy.system()
         let seed = entropy.u64()
+        var numbers = configuration.node
+        numbers.addresses = Interfaces.reachable(from: sockets)
         let node = Node(
-            configuration: configuration.node, identity: identity, entropy: entropy, seed: seed,
+            configuration: numbers, identity: identity, entropy: entropy, seed: seed,
             at: .origin, wallClock: .now)
         let loop = NodeLoop(
             node, on: group.next(), disk: content.disk, logger: configuration.logger)

@@ -13,9 +13,8 @@ struct Renewal: Sendable {
 
     func run() async {
         do {
-            for root in try await content.providedRoots() where !Task.isCancelled {
-                _ = await loop.answer(to: .provide(root))
-            }
+            let roots = try await content.providedRoots()
+            if !roots.isEmpty { _ = await loop.answer(to: .resumeProviding(roots)) }
             for name in try await content.names() where !Task.isCancelled {
                 let sequence = try await content.nextSequence(
                     label: name.label, target: name.target)
