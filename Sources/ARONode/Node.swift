@@ -130,7 +130,7 @@ extension Node {
             tell(.streamWritable(token, room: transport.room(in: stream)), at: now)
         case .reset(let stream, _): streamLost(stream, at: now)
         // What we still write is thrown away; the peer ends its own direction when it is done.
-        case .stopped: break
+        case .stopped, .delivered: break
         case .migrated(let session, let address):
             if let peer = carrier.peer(of: session) { book.heard(peer, at: address) }
         }

@@ -53,7 +53,7 @@ extension Participant {
 
     mutating func cancel(_ id: RequestID, at now: Instant) {
         joins.cancelled(id)
-        if let operation = requests.cancelled(id) { kademlia.cancel(operation) }
+        if let operation = requests.cancelled(id) { kademlia.cancel(operation, at: now) }
         exchange.cancel(FetchID(number: id.number), at: now)
     }
 

@@ -206,8 +206,10 @@ extension Kademlia {
             guard isLate, request.purpose == .find else { return }
             operations[i].lookup.late(request.peer)
             pump(operations[i].id, at: now, book: &book, into: &out)
-        case .suspended(let request): lost(request, at: now, book: &book, into: &out)
+        case .suspended(let request):
+            lost(request, isFinal: false, at: now, book: &book, into: &out)
         case .expired(let request):
+            lost(request, isFinal: true, at: now, book: &book, into: &out)
             guard request.transmissions == KademliaConfiguration.transmissionsMax else { return }
             failed(request.peer, count: 1, at: now, book: &book, into: &out)
         }
@@ -218,13 +220,16 @@ extension Kademlia {
         return operations.firstIndex { $0.id == id }
     }
 
-    /// An operation does not wait for this request any longer.
+    /// An operation goes on without the answer to this request, which may (or, where `isFinal`,
+    /// cannot) come late.
     mutating func lost(
-        _ request: Request, at now: Instant, book: inout PeerBook, into out: inout KademliaOutbox
+        _ request: Request, isFinal: Bool, at now: Instant, book: inout PeerBook,
+        into out: inout KademliaOutbox
     ) {
         guard let i = index(of: request) else { return }
         switch request.purpose {
         case .probe: return
+        case .find where isFinal: operations[i].lookup.failed(request.peer)
         case .find: operations[i].lookup.suspended(request.peer)
         case .store, .readBack: operations[i].placement?.failed(request.peer)
         }

@@ -97,7 +97,7 @@ public struct Kademlia: ~Copyable {
     ) {
         failed(peer, count: configuration.failuresUntilStale, at: now, book: &book, into: &out)
         for request in requests.unreachable(peer) {
-            lost(request, at: now, book: &book, into: &out)
+            lost(request, isFinal: true, at: now, book: &book, into: &out)
         }
     }
 

@@ -5,15 +5,16 @@
 /// clocks. Who is late, suspended or lost is judged by ``Requests``, from measured times:
 ///
 /// ```
-///          asked          late             suspended          failed
-///   fresh ------> waiting ------> raced -------------> out ----------> out
-///                    |              |                    |
-///                    +--------------+---- answered ------+
+///          asked          late          suspended               failed
+///   fresh ------> waiting ------> raced ----------> suspended ---------> lost
+///                    |              |                   |                  |
+///                    +--------------+---- answered -----+------------------+
 /// ```
 ///
-/// A raced peer no longer counts against the parallelism, so another is asked in its place; a
-/// suspended one is "removed from consideration until and unless it responds" (§2.3). As in the
-/// paper, once answers bring nothing nearer, the k nearest that were not asked yet are asked at once.
+/// A raced peer counts neither against the parallelism nor among the k, so that another is asked in
+/// its place. A suspended one is "removed from consideration until and unless it responds" (§2.3); it
+/// is waited for only while nobody answered at all. As in the paper, once answers bring nothing nearer,
+/// the k nearest that were not asked yet are asked at once.
 ///
 /// Answers are hostile: the candidates are bounded, as are those of one network and the number of
 /// peers asked; a contact that is farther than the one who named it counts only among the k nearest.
@@ -23,7 +24,7 @@ import AROPrimitives
 struct Lookup: Sendable {
     enum Step: Hashable, Sendable { case ask(PeerHandle), wait, finished }
 
-    enum State: UInt8, Sendable { case fresh, waiting, raced, out, answered }
+    enum State: UInt8, Sendable { case fresh, waiting, raced, suspended, lost, answered }
 
     struct Candidate: Sendable {
         var distance: Bits256
@@ -38,6 +39,8 @@ struct Lookup: Sendable {
         var asker: UInt8
         /// How many peers stand between us and it: 1 for our own contacts.
         var hops: UInt8
+
+        var isOut: Bool { state == .suspended || state == .lost }
     }
 
     let target: DHTKey
@@ -89,7 +92,12 @@ struct Lookup: Sendable {
             }
             waits = waits || view.waits
         }
-        return waits ? .wait : .finished
+        return waits || mayStillBegin ? .wait : .finished
+    }
+
+    /// Nobody has answered yet, but somebody may: all paths became slower than they were.
+    private var mayStillBegin: Bool {
+        answers == 0 && candidates.contains { $0.state == .suspended }
     }
 
     private mutating func ask(_ position: Int, _ path: Int) -> Step {
@@ -111,9 +119,11 @@ struct Lookup: Sendable {
         for (i, candidate) in candidates.enumerated() where candidate.paths & bit != 0 {
             guard considered < k else { break }
             switch candidate.state {
-            case .out: continue
+            case .suspended, .lost: continue
             case .answered: break
-            case .raced: waits = true
+            case .raced:
+                waits = true
+                continue
             case .waiting:
                 waits = true
                 if candidate.asker == path { waiting += 1 }
@@ -142,11 +152,16 @@ struct Lookup: Sendable {
     /// The peer did not answer in the time that was to be expected.
     mutating func late(_ handle: PeerHandle) { change(handle, from: .waiting, to: .raced) }
 
-    /// The peer did not answer to the last transmission either, or cannot be reached. A late
-    /// answer still counts.
+    /// The peer did not answer to the last transmission in time either.
     mutating func suspended(_ handle: PeerHandle) {
-        change(handle, from: .waiting, to: .out)
-        change(handle, from: .raced, to: .out)
+        change(handle, from: .waiting, to: .suspended)
+        change(handle, from: .raced, to: .suspended)
+    }
+
+    /// The peer cannot be reached, or its answer is not awaited any longer.
+    mutating func failed(_ handle: PeerHandle) {
+        suspended(handle)
+        change(handle, from: .suspended, to: .lost)
     }
 
     private mutating func change(_ handle: PeerHandle, from old: State, to new: State) {
@@ -230,7 +245,7 @@ struct Lookup: Sendable {
 
     private func nearest(on path: UInt8) -> Bits256 {
         let bit = UInt8(1) << path
-        return candidates.first { $0.paths & bit != 0 && $0.state != .out }?.distance
+        return candidates.first { $0.paths & bit != 0 && !$0.isOut }?.distance
             ?? Bits256(.max, .max, .max, .max)
     }
 

@@ -40,7 +40,9 @@ struct Placement: Sendable {
             return .readBack(targets[i].handle)
         }
         var active = 0
-        for target in targets where target.state != .failed && target.state != .fresh { active += 1 }
+        for target in targets where target.state != .failed && target.state != .fresh {
+            active += 1
+        }
         if active < wanted, let i = targets.firstIndex(where: { $0.state == .fresh }) {
             targets[i].state = .storing
             return .store(targets[i].handle)

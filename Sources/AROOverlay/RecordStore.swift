@@ -204,7 +204,9 @@ struct Tally<Owner: Comparable & Sendable>: Sendable {
     /// The owner of most records; the least of several.
     var most: Owner? {
         var best: Int?
-        for i in rows.indices where best.map({ rows[$0].count < rows[i].count }) ?? true { best = i }
+        for i in rows.indices where best.map({ rows[$0].count < rows[i].count }) ?? true {
+            best = i
+        }
         return best.map { rows[$0].owner }
     }
 

@@ -1,10 +1,10 @@
 /// What was sent and not answered yet: when to send it again, when to race it, when to give up.
 ///
 /// With T the time in which the peer is expected to answer: sent at 0, again at T (from then on others
-/// are asked in its place) and at 2 T, suspended at 3.5 T, forgotten at ``KademliaConfiguration/
-/// requestLifetime``. T follows measured round-trip times, so that a look-up among fast peers does not
-/// wait as long as one among slow ones. What is in flight does not depend on sessions: a request to a
-/// peer without one opens it.
+/// are asked in its place), at 1.5 T and at 2 T, suspended at 3 T, forgotten after
+/// ``KademliaConfiguration/requestLifetime``. T follows measured round-trip times, so that a look-up
+/// among fast peers does not wait as long as one among slow ones. What is in flight does not depend on
+/// sessions: a request to a peer without one opens it.
 
 import AROPrimitives
 import AROWire
@@ -25,10 +25,20 @@ struct Request: Sendable {
     var expected: Duration
     var sent: Instant
     var transmissions: UInt8
-    fileprivate var stage: Stage
+    fileprivate var isSuspended = false
     fileprivate var next: Instant
 
-    fileprivate enum Stage: Sendable { case first, second, third, suspended }
+    /// When transmission `i` is sent, counted from 0, after the first; the last is when the request
+    /// is suspended.
+    fileprivate func offset(_ i: Int) -> Duration {
+        switch i {
+        case 0: .zero
+        case 1: expected
+        case 2: expected * 3 / 2
+        case 3: expected * 2
+        default: expected * 3
+        }
+    }
 }
 
 struct Requests: Sendable {
@@ -53,8 +63,7 @@ struct Requests: Sendable {
         pending.append(
             Request(
                 number: number, peer: peer, purpose: purpose, operation: operation,
-                expected: expected, sent: now, transmissions: 1, stage: .first,
-                next: now + expected))
+                expected: expected, sent: now, transmissions: 1, next: now + expected))
         return number
     }
 
@@ -68,9 +77,7 @@ struct Requests: Sendable {
             number & 3 < UInt32(pending[i].transmissions)
         else { return nil }
         let request = pending.remove(at: i)
-        // Transmission n was sent n times T after the first.
-        let delay = request.expected * Int64(number & 3)
-        return (request, max(now - request.sent - delay, .zero))
+        return (request, max(now - request.sent - request.offset(Int(number & 3)), .zero))
     }
 
     /// The next thing to do about a request whose time has come; nil if there is none.
@@ -78,24 +85,20 @@ struct Requests: Sendable {
         guard let i = pending.indices.min(by: { pending[$0].next < pending[$1].next }),
             pending[i].next <= now
         else { return nil }
-        let expected = pending[i].expected
-        switch pending[i].stage {
-        case .first:
-            pending[i].stage = .second
-            pending[i].transmissions = 2
-            pending[i].next = pending[i].sent + expected * 2
-            return .transmit(pending[i], isLate: true)
-        case .second:
-            pending[i].stage = .third
-            pending[i].transmissions = 3
-            pending[i].next = pending[i].sent + expected * 7 / 2
-            return .transmit(pending[i], isLate: false)
-        case .third:
-            pending[i].stage = .suspended
-            pending[i].next = pending[i].sent + max(expected * 7 / 2, lifetime)
-            return .suspended(pending[i])
-        case .suspended: return .expired(pending.remove(at: i))
+        let sent = Int(pending[i].transmissions)
+        if pending[i].isSuspended { return .expired(pending.remove(at: i)) }
+        if sent < KademliaConfiguration.transmissionsMax {
+            pending[i].transmissions += 1
+            pending[i].next = pending[i].sent + pending[i].offset(sent + 1)
+            return .transmit(pending[i], isLate: sent == 1)
         }
+        suspend(i, lifetime)
+        return .suspended(pending[i])
+    }
+
+    private mutating func suspend(_ i: Int, _ lifetime: Duration) {
+        pending[i].isSuspended = true
+        pending[i].next = pending[i].sent + max(pending[i].expected * 3, lifetime)
     }
 
     /// The peer cannot be reached: its requests are forgotten and returned.
@@ -109,8 +112,7 @@ struct Requests: Sendable {
     mutating func ended(_ operation: OperationID, lifetime: Duration) {
         for i in pending.indices where pending[i].operation == operation {
             pending[i].operation = nil
-            pending[i].stage = .suspended
-            pending[i].next = pending[i].sent + max(pending[i].expected * 7 / 2, lifetime)
+            suspend(i, lifetime)
         }
     }
 

@@ -87,5 +87,9 @@ public struct TransportConfiguration: Sendable {
     /// PING and obeys the congestion window. A guess: the initial window and a half.
     public var loneMessagesMax = 16
 
+    // MARK: Sessions, handshakes and keys
+
+    public var endpoint = EndpointConfiguration()
+
     public init() {}
 }

@@ -1,5 +1,5 @@
-/// Every node's disk, in memory: a block that many nodes hold lies here once, and each of them keeps
-/// four bytes of it. Answers come after a latency; faults are set from outside.
+/// Every node's disk, in memory: a block that many nodes hold lies here once, and each of them
+/// keeps four bytes of it. Answers come after a latency; faults are set from outside.
 
 import AROContent
 import AROPrimitives

@@ -1,6 +1,6 @@
-/// Every source of chance in a world, from one number: each concern (loss, workload, the keys of node
-/// 7 in its second life) has its own seed, computed from its name and place rather than drawn in
-/// turn, so that one more node or one more draw reshuffles nothing else.
+/// Every source of chance in a world, from one number: each concern (loss, workload, the keys of
+/// node 7 in its second life) has its own seed, computed from its name and place rather than drawn
+/// in turn, so that one more node or one more draw reshuffles nothing else.
 
 import AROPrimitives
 

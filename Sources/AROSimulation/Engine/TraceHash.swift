@@ -1,5 +1,5 @@
-/// One number for all that happened: every event of a run is folded into it, in order. Two runs with
-/// equal hashes went the same way; the first difference changes everything behind it.
+/// One number for all that happened: every event of a run is folded into it, in order. Two runs
+/// with equal hashes went the same way; the first difference changes everything behind it.
 ///
 /// The mixing step is that of wyhash (Wang Yi): a 64 by 64 bit product, its halves XORed. It is no
 /// cryptographic hash and need not be one: nobody gains by making two runs look alike. Bytes are

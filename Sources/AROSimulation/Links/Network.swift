@@ -1,5 +1,5 @@
-/// The simulated Internet at work: asked of every datagram whether and when it arrives. It holds the
-/// access links' queues, the state of bursty paths and the partitions; it never sees a byte.
+/// The simulated Internet at work: asked of every datagram whether and when it arrives. It holds
+/// the access links' queues, the state of bursty paths and the partitions; it never sees a byte.
 
 import AROPrimitives
 
@@ -104,7 +104,8 @@ struct Network: ~Copyable {
     /// Whether the receiver's link is limited, so that its queue must be asked on arrival.
     func isDownLimited(_ node: Int) -> Bool { ends[node].link.down != nil }
 
-    /// A datagram reaches the receiver's access link: when it comes out; nil where the queue is full.
+    /// A datagram reaches the receiver's access link: when it comes out; nil where the queue is
+    /// full.
     mutating func passDown(_ node: Int, byteCount: Int, at now: Instant) -> Instant? {
         guard let rate = ends[node].link.down else { return now }
         let max = ends[node].link.downQueueByteCountMax
@@ -147,14 +148,23 @@ struct Network: ~Copyable {
         case .none: return false
         case .independent(let p): return p.falls(&chance)
         case .gilbertElliott(let toBad, let toGood, let inGood, let inBad):
-            let path = Self.directed(from, to)
-            var isBad = badPaths.contains(path)
-            if (isBad ? toGood : toBad).falls(&chance) {
-                isBad.toggle()
-                if isBad { badPaths.insert(path) } else { badPaths.remove(path) }
-            }
+            let isBad = nextStateIsBad(from, to, toBad, toGood)
             return (isBad ? inBad : inGood).falls(&chance)
+        case .bursts(let mean, let length):
+            let (toBad, toGood) = Loss.chances(mean: mean, length: length)
+            return nextStateIsBad(from, to, toBad, toGood)
         }
+    }
+
+    /// Lets a directed path change its state, and says which it is in now.
+    private mutating func nextStateIsBad(
+        _ from: Int, _ to: Int, _ toBad: Chance, _ toGood: Chance
+    ) -> Bool {
+        let path = Self.directed(from, to)
+        let wasBad = badPaths.contains(path)
+        guard (wasBad ? toGood : toBad).falls(&chance) else { return wasBad }
+        if wasBad { badPaths.remove(path) } else { badPaths.insert(path) }
+        return !wasBad
     }
 
     private func oneWay(_ from: Int, _ to: Int, at now: Instant) -> Duration {

@@ -1,8 +1,8 @@
 /// What the simulated Internet does to datagrams: numbers only, no state.
 ///
-/// A datagram passes the sender's access link (rate, queue, delay), the core (round-trip time of the
-/// pair, jitter, loss, duplication, reordering, damage) and the receiver's access link. Sources of
-/// the models and of suggested parameters: Docs/Simulation.md.
+/// A datagram passes the sender's access link (rate, queue, delay), the core (round-trip time of
+/// the pair, jitter, loss, duplication, reordering, damage) and the receiver's access link. Sources
+/// of the models and of suggested parameters: Docs/Simulation.md.
 
 import AROPrimitives
 
@@ -21,8 +21,8 @@ public struct NetworkModel: Hashable, Sendable {
     public var reorderDelayMax: Duration = .milliseconds(20)
     /// One bit of a datagram is flipped. UDP's checksum would catch it; a hostile path would not.
     public var damage: Chance = .never
-    /// The largest IP packet that passes, bytes; larger ones vanish without a word, as they do where
-    /// ICMP is filtered.
+    /// The largest IP packet that passes, bytes; larger ones vanish without a word, as they do
+    /// where ICMP is filtered.
     public var mtu = 1_500
 
     public init() {}
@@ -91,14 +91,18 @@ public enum Loss: Hashable, Sendable {
     /// datagram first may change the state, then may be lost by the chance of the state.
     case gilbertElliott(toBad: Chance, toGood: Chance, inGood: Chance, inBad: Chance)
 
-    /// Bursts of `meanBurst` datagrams on average, all lost, such that `mean` of all are lost.
-    public static func bursts(mean: Chance, meanBurst: Int) -> Loss {
-        precondition(meanBurst >= 1 && mean.partsPerMillion < 1_000_000)
+    /// Gilbert's case in the terms of its effect: bursts of `length` datagrams on average, all
+    /// lost, such that `mean` of all are lost.
+    case bursts(mean: Chance, length: Int)
+
+    /// The chances of changing between Gilbert's states that bring about ``bursts(mean:length:)``.
+    static func chances(mean: Chance, length: Int) -> (toBad: Chance, toGood: Chance) {
         let lost = mean.partsPerMillion
-        let toBad = lost * 1_000_000 / (meanBurst * (1_000_000 - lost))
-        return .gilbertElliott(
-            toBad: Chance(partsPerMillion: min(toBad, 1_000_000)),
-            toGood: Chance(partsPerMillion: 1_000_000 / meanBurst), inGood: .never, inBad: .always)
+        let toBad = lost == 1_000_000 ? 1_000_000 : lost * 1_000_000 / (length * (1_000_000 - lost))
+        return (
+            Chance(partsPerMillion: min(toBad, 1_000_000)),
+            Chance(partsPerMillion: 1_000_000 / max(1, length))
+        )
     }
 }
 

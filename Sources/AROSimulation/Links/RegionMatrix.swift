@@ -37,9 +37,9 @@ public struct RegionMatrix: Hashable, Sendable {
 
     public static let countMax = 1_024
 
-    /// Reads the table. Regions that have a row and a column are kept. Where a value is missing, the
-    /// opposite direction's is taken, else the best way through one other region. Directions are
-    /// averaged, so a pair has one round-trip time.
+    /// Reads the table. Regions that have a row and a column are kept. Where a value is missing,
+    /// the opposite direction's is taken, else the best way through one other region. Directions
+    /// are averaged, so a pair has one round-trip time.
     public init(csv text: String) throws(Failure) {
         let table = try Table(text)
         guard !table.names.isEmpty else { throw .empty }

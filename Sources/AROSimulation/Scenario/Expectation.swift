@@ -1,4 +1,5 @@
-/// One line of `expect:`: a metric, a comparison, a value with its unit. It makes a scenario a test.
+/// One line of `expect:`: a metric, a comparison, a value with its unit. It makes a scenario a
+/// test.
 
 import AROPrimitives
 

@@ -70,7 +70,7 @@ enum MetricCatalogue {
         ("datagrams_per_node_per_second", .number), ("datagrams_sent", .count),
         ("datagrams_lost", .count), ("queue_drops", .count), ("oversized_drops", .count),
         ("partition_drops", .count), ("unreachable_drops", .count), ("table_fill", .number),
-        ("events", .count),
+        ("requests_skipped", .count), ("requests_unfinished", .count), ("events", .count),
     ]
 
     static let units: [(name: String, unit: MetricUnit)] =

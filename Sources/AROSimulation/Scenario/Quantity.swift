@@ -1,5 +1,6 @@
 /// Numbers with units as people write them (`100ms`, `0.1%`, `20Mbit`, `1KiB`), read and written in
-/// exact integers. A number without a unit is refused: half of all wrong scenarios are a wrong unit.
+/// exact integers. A number without a unit is refused: half of all wrong scenarios are a wrong
+/// unit.
 
 import AROPrimitives
 
@@ -72,7 +73,8 @@ enum Quantity {
 
     /// In the largest unit that gives a whole number.
     private static func write(_ value: Int64, _ units: [Unit]) -> String {
-        let unit = units.first { value % $0.size == 0 && value >= $0.size } ?? units.last!
+        let fitting = units.first { value % $0.size == 0 && value >= $0.size }
+        guard let unit = fitting ?? units.last else { return "0" }
         return "\(value / unit.size)\(unit.name)"
     }
 }

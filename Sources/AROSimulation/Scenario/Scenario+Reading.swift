@@ -79,7 +79,8 @@ extension Scenario {
             join.bootstrap = try bootstrap.int(1...max(1, groups[0].count))
         }
         if let schedule = section["schedule"] {
-            join.schedule = try schedule.choice(JoinPlan.Schedule.allCases.map { ($0.rawValue, $0) })
+            join.schedule = try schedule.choice(
+                JoinPlan.Schedule.allCases.map { ($0.rawValue, $0) })
         }
         join.over = try section["over"]?.duration(atMost: duration) ?? join.over
     }
@@ -119,7 +120,8 @@ extension Scenario {
         _ field: Field, _ open: (String) -> String?
     ) throws(ScenarioFault) {
         let section = try field.section([
-            "rtt", "spread", "jitter", "loss", "duplicate", "reorder", "reorder_by", "damage", "mtu",
+            "rtt", "spread", "jitter", "loss", "duplicate", "reorder", "reorder_by", "damage",
+            "mtu",
         ])
         if let rtt = section["rtt"] { try readRoundTrip(rtt, open) }
         if let spread = section["spread"] { network.spread = try lognormal(spread).shape }
@@ -145,7 +147,9 @@ extension Scenario {
             network.roundTrip = .constant(try constant.duration(atMost: longest))
         } else if let uniform = section["uniform"] {
             let bounds = try uniform.list()
-            guard bounds.count == 2 else { throw uniform.fault("two times are wanted, [20ms, 100ms]") }
+            guard bounds.count == 2 else {
+                throw uniform.fault("two times are wanted, [20ms, 100ms]")
+            }
             let low = try bounds[0].duration(atMost: longest)
             let high = try bounds[1].duration(atMost: longest)
             guard low <= high else { throw uniform.fault("the first is greater than the second") }
@@ -187,19 +191,27 @@ extension Scenario {
         return Jitter(median: median, sigmaThousandths: shape.sigmaThousandths)
     }
 
-    /// `10%`, or `{bursts: {mean: 1%, length: 3}}`.
+    /// `10%`, `{bursts: {mean: 1%, length: 3}}`, or the four chances of Gilbert and Elliott.
     private func loss(_ field: Field) throws(ScenarioFault) -> Loss {
         if field.isScalar {
             let chance = try field.chance()
             return chance == .never ? .none : .independent(chance)
         }
-        let section = try field.section(["bursts"])
-        let bursts = try section.required("bursts").section(["mean", "length"])
-        let mean = try bursts.required("mean").chance()
-        guard mean.partsPerMillion <= 500_000 else {
-            throw field.fault("bursts of more than half of all are no bursts")
+        let section = try field.section(["bursts", "gilbert_elliott"])
+        if let inner = section["bursts"] {
+            let bursts = try inner.section(["mean", "length"])
+            return .bursts(
+                mean: try bursts.required("mean").chance(),
+                length: try bursts.required("length").int(1...1_000))
         }
-        return .bursts(mean: mean, meanBurst: try bursts.required("length").int(1...1_000))
+        let states = try section.required("gilbert_elliott").section([
+            "to_bad", "to_good", "in_good", "in_bad",
+        ])
+        return .gilbertElliott(
+            toBad: try states.required("to_bad").chance(),
+            toGood: try states.required("to_good").chance(),
+            inGood: try states.required("in_good").chance(),
+            inBad: try states.required("in_bad").chance())
     }
 
     // MARK: What happens

@@ -85,12 +85,14 @@ extension Scenario {
         switch loss {
         case .none: return "0%"
         case .independent(let chance): return Quantity.text(chance)
-        case .gilbertElliott(let toBad, let toGood, _, _):
-            let length = 1_000_000 / max(1, toGood.partsPerMillion)
-            let weight = toBad.partsPerMillion * length
-            let mean = (weight * 1_000_000 + (1_000_000 + weight) / 2) / (1_000_000 + weight)
-            return "{bursts: {mean: \(Quantity.text(Chance(partsPerMillion: mean))), "
-                + "length: \(length)}}"
+        case .bursts(let mean, let length):
+            return "{bursts: {mean: \(Quantity.text(mean)), length: \(length)}}"
+        case .gilbertElliott(let toBad, let toGood, let inGood, let inBad):
+            let parts = [
+                "to_bad: \(Quantity.text(toBad))", "to_good: \(Quantity.text(toGood))",
+                "in_good: \(Quantity.text(inGood))", "in_bad: \(Quantity.text(inBad))",
+            ]
+            return "{gilbert_elliott: {\(parts.joined(separator: ", "))}}"
         }
     }
 

@@ -1,6 +1,6 @@
-/// Addresses of simulated nodes. Unless given one, node `n` lives in a /24 of its own in 32.0.0.0/3,
-/// public space without special ranges: the per-network caps of the routing table then see as many
-/// operators as nodes, and the way from address to node is arithmetic.
+/// Addresses of simulated nodes. Unless given one, node `n` lives in a /24 of its own in
+/// 32.0.0.0/3, public space without special ranges: the per-network caps of the routing table then
+/// see as many operators as nodes, and the way from address to node is arithmetic.
 
 import AROPrimitives
 

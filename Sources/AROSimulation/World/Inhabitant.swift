@@ -1,6 +1,6 @@
 /// What a world can be filled with: a value that takes inputs and says when to wake it. The real
-/// node is one; tests bring small ones. A constraint, never an existential: the world is specialised
-/// for what lives in it.
+/// node is one; tests bring small ones. A constraint, never an existential: the world is
+/// specialised for what lives in it.
 
 import AROCrypto
 import ARONode
@@ -8,6 +8,8 @@ import AROPrimitives
 
 public protocol Inhabitant: ~Copyable {
     mutating func handle(_ input: borrowing Input, at now: Instant, into outbox: inout Outbox)
+    /// Writes the packets that may go now. Called after each input: every one is a batch here.
+    mutating func flush(at now: Instant, into outbox: inout Outbox)
     var nextDeadline: Wake? { get }
 }
 

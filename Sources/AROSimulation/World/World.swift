@@ -168,6 +168,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     mutating func handle(_ input: borrowing Input, _ node: Int) {
         guard let resident = places[node].resident else { return }
         resident.pointee.handle(input, at: now, into: &outbox)
+        resident.pointee.flush(at: now, into: &outbox)
         drain(node)
         arm(node, resident.pointee.nextDeadline?.at)
     }

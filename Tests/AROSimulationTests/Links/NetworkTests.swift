@@ -13,7 +13,7 @@ private func network(
 
 @Suite struct LossTests {
     /// How many of 50,000 datagrams are lost, and the lengths of the bursts.
-    func measure(_ loss: Loss) -> (share: Double, meanBurst: Double) {
+    func measure(_ loss: Loss) -> (share: Double, length: Double) {
         var model = NetworkModel()
         model.loss = loss
         var net = network(model)
@@ -38,7 +38,7 @@ private func network(
     }
 
     @Test func `bursty loss loses the same share in bursts`() {
-        let (share, burst) = measure(.bursts(mean: .percent(10), meanBurst: 4))
+        let (share, burst) = measure(.bursts(mean: .percent(10), length: 4))
         #expect(abs(share - 0.1) < 0.015)
         #expect(abs(burst - 4) < 0.3)
     }

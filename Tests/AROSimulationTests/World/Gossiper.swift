@@ -1,5 +1,5 @@
-/// A small inhabitant for tests of the world itself: it knows its neighbours, talks to one of them by
-/// chance every 100 ms, passes on what it hears a few times, asks its disk and answers its user.
+/// A small inhabitant for tests of the world itself: it knows its neighbours, talks to one of them
+/// by chance every 100 ms, passes on what it hears a few times, asks its disk and answers its user.
 
 import AROContent
 import ARONode
@@ -57,6 +57,8 @@ struct Gossiper: ~Copyable, Inhabitant {
         case .cancel: break
         }
     }
+
+    mutating func flush(at now: Instant, into outbox: inout Outbox) {}
 
     private mutating func send(_ bytes: [UInt8], into outbox: inout Outbox) {
         guard !neighbours.isEmpty else { return }

@@ -10,7 +10,7 @@ import Testing
         var network = NetworkModel()
         network.roundTrip = .uniform(.milliseconds(20), .milliseconds(100))
         network.jitter = Jitter(median: .milliseconds(1), sigmaThousandths: 500)
-        network.loss = .bursts(mean: .percent(5), meanBurst: 3)
+        network.loss = .bursts(mean: .percent(5), length: 3)
         network.duplicate = .percent(2)
         network.reorder = .percent(2)
         network.damage = .percent(1)
@@ -33,7 +33,8 @@ import Testing
         #expect(Self.trace(seed: 7).0 != Self.trace(seed: 8).0)
     }
 
-    /// A constant: if it changes, runs are not comparable with earlier ones, or with other machines.
+    /// A constant: if it changes, runs are not comparable with earlier ones, or with other
+    /// machines.
     @Test func `the trace of a small world is the same on every machine`() {
         #expect(Self.trace(seed: 1).0.description == "abc57128df52ac92")
     }

@@ -1,0 +1,126 @@
+/// `aro-sim`: the network in one process, in virtual time, from one seed.
+///
+/// Exit codes: 0, every expectation holds; 1, one does not; 2, the scenario or the command line is
+/// wrong, or a file cannot be read or written.
+
+import AROSimulation
+import ArgumentParser
+import Foundation
+
+@main
+struct AroSim: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "aro-sim",
+        abstract: "Runs ARO's nodes in a simulated world.",
+        discussion: """
+            A scenario file names nodes, network, workload and what to expect; Docs/Simulation.md \
+            describes it. The same seed gives the same trace hash on every machine.
+            """,
+        subcommands: [Run.self, Check.self, Bench.self])
+
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let code as ExitCode {
+            Foundation.exit(code.rawValue)
+        } catch  where exitCode(for: error) == .success {
+            exit(withError: error)
+        } catch {
+            complain(message(for: error))
+            Foundation.exit(2)
+        }
+    }
+}
+
+/// Which scenario, and what of it to change.
+struct ScenarioOptions: ParsableArguments {
+    @Argument(help: "A scenario file.")
+    var file: String
+
+    @Option(help: "The seed, in place of the file's.")
+    var seed: UInt64?
+
+    @Option(
+        help: ArgumentHelp(
+            "Change one value, as network.loss=20% or nodes.0.count=100.", valueName: "key=value"))
+    var set: [String] = []
+
+    func load() throws -> Scenario {
+        var settings: [(path: String, value: String)] = []
+        for pair in set {
+            guard let equals = pair.firstIndex(of: "=") else {
+                throw Complaint("--set \(pair): write it as key=value")
+            }
+            settings.append((String(pair[..<equals]), String(pair[pair.index(after: equals)...])))
+        }
+        if let seed { settings.append(("seed", String(seed))) }
+        let folder = URL(fileURLWithPath: file).deletingLastPathComponent()
+        return try Scenario(yaml: try Self.read(file), file: file, settings: settings) { name in
+            try? Self.read(URL(fileURLWithPath: name, relativeTo: folder).path)
+        }
+    }
+
+    private static func read(_ path: String) throws -> String {
+        do {
+            return try String(contentsOfFile: path, encoding: .utf8)
+        } catch {
+            throw Complaint("cannot read \(path): \(error.localizedDescription)")
+        }
+    }
+}
+
+struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Run a scenario and report.")
+
+    @OptionGroup var options: ScenarioOptions
+
+    @Option(help: "Write the run's files into this new folder.")
+    var out: String?
+
+    @Flag(help: "Report as JSON.")
+    var json = false
+
+    func run() throws {
+        let scenario = try options.load()
+        let folder = try out.map { try RunFolder(path: $0) }
+        let clock = ProgressLine()
+        var run = ScenarioRun(scenario)
+        run.run { clock.show($0) }
+        clock.clear()
+        let report = run.report(wallTime: clock.seconds)
+        try folder?.write(run, report)
+        print(json ? report.json : report.description)
+        if !report.passed { throw ExitCode(1) }
+    }
+}
+
+struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Read a scenario, and print it with every default filled in.")
+
+    @OptionGroup var options: ScenarioOptions
+
+    func run() throws { print(try options.load().resolved, terminator: "") }
+}
+
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Measure the event engine: events a second, by events pending.")
+
+    func run() {
+        for pending in [1_000, 10_000, 100_000, 1_000_000] {
+            let result = EngineBenchmark.hold(pending: pending, events: 5_000_000)
+            let millions = String(format: "%.2f", result.eventsPerSecond / 1e6)
+            print("\(pending) pending: \(millions) M events/s")
+        }
+    }
+}
+
+/// A fault in words.
+struct Complaint: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+func complain(_ text: String) { FileHandle.standardError.write(Data("aro-sim: \(text)\n".utf8)) }

@@ -1,0 +1,136 @@
+/// What a finished run has to say: to a person as text, to a program as JSON.
+
+import AROPrimitives
+import Foundation
+
+public struct Report: Sendable {
+    public let scenario: Scenario
+    public let metrics: [Metric]
+    public let outcomes: [Expectation.Outcome]
+    public let trace: TraceHash
+    public let events: UInt64
+    /// Seconds of real time.
+    public let wallTime: Double
+
+    /// Whether every expectation holds.
+    public var passed: Bool { outcomes.allSatisfy(\.holds) }
+
+    public var eventsPerSecond: Double { Double(events) / max(wallTime, 1e-9) }
+}
+
+extension ScenarioRun {
+    /// The report of a finished run.
+    public func report(wallTime: Double) -> Report {
+        let metrics = tally.metrics(
+            nodes: world.nodeCount, span: scenario.duration, drops: world.drops)
+        return Report(
+            scenario: scenario, metrics: metrics,
+            outcomes: scenario.expect.map { $0.judge(metrics) },
+            trace: tally.traceAtEnd, events: tally.countersAtEnd.events, wallTime: wallTime)
+    }
+}
+
+extension Metric {
+    /// The value with its unit, for a person.
+    public var text: String {
+        switch unit {
+        case .count: grouped(UInt64(value))
+        case .number: decimals(value, value < 100 ? 2 : 0)
+        case .share: value == 1 ? "100 %" : decimals(value * 100, 3) + " %"
+        case .duration:
+            value < 1 ? decimals(value * 1e3, 1) + " ms" : decimals(value, 3) + " s"
+        case .bytes:
+            value < 1e6 ? decimals(value / 1e3, 1) + " kB" : decimals(value / 1e6, 2) + " MB"
+        }
+    }
+}
+
+private func decimals(_ value: Double, _ digits: Int) -> String {
+    String(format: "%.\(digits)f", value)
+}
+
+/// With commas between groups of three digits.
+private func grouped(_ value: UInt64) -> String {
+    var out = ""
+    for (i, digit) in String(value).reversed().enumerated() {
+        if i > 0, i % 3 == 0 { out.append(",") }
+        out.append(digit)
+    }
+    return String(out.reversed())
+}
+
+extension Report: CustomStringConvertible {
+    public var description: String {
+        var lines = [
+            "\(scenario.name), seed \(scenario.seed): \(grouped(UInt64(scenario.nodeCount))) nodes, "
+                + "\(Quantity.text(scenario.duration)) of virtual time", "",
+        ]
+        lines += metricLines
+        lines += ["", engineLine, "trace hash  \(trace)"]
+        if !outcomes.isEmpty { lines += [""] + outcomes.map(\.line) }
+        return lines.joined(separator: "\n")
+    }
+
+    private var engineLine: String {
+        "\(grouped(events)) events in \(decimals(wallTime, 2)) s: "
+            + "\(grouped(UInt64(eventsPerSecond))) events/s, "
+            + "\(decimals(scenario.duration.seconds / max(wallTime, 1e-9), 1)) virtual seconds a second"
+    }
+
+    /// One metric a line; the parts of a distribution share one.
+    private var metricLines: [String] {
+        var lines: [String] = []
+        var i = 0
+        let width = metrics.map(\.name.count).max() ?? 0
+        while i < metrics.count {
+            let name = metrics[i].name
+            let spread = metrics[i...].prefix(Spread.parts.count)
+            if name.hasSuffix("_p50"), spread.count == Spread.parts.count {
+                let parts = zip(Spread.parts, spread).map { "\($0) \($1.text)" }
+                lines.append(
+                    padded(String(name.dropLast(4)), width) + parts.joined(separator: "  "))
+                i += spread.count
+            } else {
+                lines.append(padded(name, width) + metrics[i].text)
+                i += 1
+            }
+        }
+        return lines
+    }
+
+    private func padded(_ name: String, _ width: Int) -> String {
+        name + String(repeating: " ", count: max(0, width - name.count) + 2)
+    }
+}
+
+extension Expectation.Outcome {
+    fileprivate var line: String {
+        let found = value?.text ?? "not measured"
+        return "\(holds ? "ok  " : "FAIL")  \(expectation.text)  (\(found))"
+    }
+}
+
+extension Report {
+    /// One JSON object. Durations are in seconds, shares from 0 to 1.
+    public var json: String {
+        let object: [String: Any] = [
+            "name": scenario.name, "seed": scenario.seed, "nodes": scenario.nodeCount,
+            "virtual_time_s": scenario.duration.seconds, "wall_time_s": wallTime,
+            "events": events, "events_per_s": eventsPerSecond, "trace_hash": trace.description,
+            "passed": passed,
+            "metrics": Dictionary(uniqueKeysWithValues: metrics.map { ($0.name, $0.value) }),
+            "expect": outcomes.map(\.json),
+        ]
+        let options: JSONSerialization.WritingOptions = [.prettyPrinted, .sortedKeys]
+        let data = (try? JSONSerialization.data(withJSONObject: object, options: options)) ?? Data()
+        return String(decoding: data, as: UTF8.self)
+    }
+}
+
+extension Expectation.Outcome {
+    fileprivate var json: [String: Any] {
+        var object: [String: Any] = ["expect": expectation.text, "holds": holds]
+        object["value"] = value?.value
+        return object
+    }
+}

@@ -1,0 +1,333 @@
+/// Plays a scenario in a world of real nodes, and measures.
+///
+/// The whole agenda (joins, requests, faults, the end of each window) is laid out at the start from
+/// the workload's own seed; who asks for what is drawn when the moment comes, among those who run.
+
+import AROContent
+import AROCrypto
+import ARONode
+import AROPrimitives
+import AROWire
+
+/// How far a run is, told once a window.
+public struct RunProgress: Sendable {
+    public var now: Duration
+    public var total: Duration
+    public var events: UInt64
+}
+
+public struct ScenarioRun: ~Copyable {
+    public let scenario: Scenario
+    var world: World<Node>
+    private var chance: Generator
+    private var agenda: [Moment] = []
+    private var requests: [RequestID: Asked] = [:]
+    private var published: [Publication] = []
+    private var bootstraps: [Int] = []
+    private var endOfLoss = 0
+    var tally = Tally()
+    /// How each lookup and fetch went, in the order of their ends.
+    private(set) var outcomes: [Outcome] = []
+    private(set) var series: [WindowRow] = []
+
+    private enum Moment {
+        case start(group: Int, joins: Bool)
+        case step(Scenario.Step)
+        case fault(Scenario.Fault.Kind)
+        case heal
+        case restoreLoss(number: Int)
+        case windowEnd
+    }
+
+    private struct Publication {
+        var cid: CID
+        var node: Int
+        var size: Int
+    }
+
+    private struct Asked {
+        var kind: Kind
+        var node: Int
+        var at: Instant
+        var found = 0
+        var foundRight = false
+
+        enum Kind {
+            case join
+            case publish(Publication)
+            case lookup(Publication)
+            case fetch(Publication)
+
+            var name: RequestKind {
+                switch self {
+                case .join: .join
+                case .publish: .publish
+                case .lookup: .lookup
+                case .fetch: .fetch
+                }
+            }
+        }
+    }
+
+    public init(_ scenario: Scenario) {
+        self.scenario = scenario
+        world = .ofNodes(seed: scenario.seed, network: scenario.network, disk: scenario.disk)
+        chance = world.seeds.generator("workload")
+        layOut()
+    }
+
+    /// Plays the scenario to its end.
+    public mutating func run(progress: (RunProgress) -> Void = { _ in }) {
+        let end = Instant.origin + scenario.duration
+        while let happening = world.advance(to: end) {
+            switch happening {
+            case .alarm(let number): moment(agenda[Int(number)], progress)
+            case .reply(let node, let id, let reply): answered(node, id, reply)
+            }
+        }
+        tally.unfinished = UInt64(requests.count)
+        sampleTables()
+    }
+
+    // MARK: The agenda
+
+    private mutating func layOut() {
+        var starts: [(at: Duration, group: Int, joins: Bool)] = []
+        var left = scenario.join.bootstrap
+        for (g, group) in scenario.groups.enumerated() {
+            for _ in 0..<group.count {
+                let isBootstrap = left > 0
+                left -= isBootstrap ? 1 : 0
+                starts.append((isBootstrap ? .zero : joinTime(), g, !isBootstrap))
+            }
+        }
+        // The sort is stable: nodes that start at one moment keep the order of the file.
+        for start in starts.sorted(by: { $0.at < $1.at }) {
+            add(.start(group: start.group, joins: start.joins), at: start.at)
+        }
+        for step in scenario.workload {
+            for i in 0..<step.times {
+                add(.step(step), at: step.at + step.over * Int64(i) / Int64(step.times))
+            }
+        }
+        for fault in scenario.faults { add(.fault(fault.kind), at: fault.at) }
+        let windows = scenario.duration.nanoseconds / scenario.window.nanoseconds
+        if windows > 0 { add(.windowEnd, at: scenario.window) }
+    }
+
+    private mutating func joinTime() -> Duration {
+        switch scenario.join.schedule {
+        case .allAtOnce: .zero
+        case .uniform: chance.between(.zero, scenario.join.over)
+        }
+    }
+
+    private mutating func add(_ moment: Moment, at time: Duration) {
+        agenda.append(moment)
+        world.schedule(UInt64(agenda.count - 1), at: .origin + time)
+    }
+
+    private mutating func moment(_ moment: Moment, _ progress: (RunProgress) -> Void) {
+        switch moment {
+        case .start(let group, let joins): start(group, joins: joins)
+        case .step(let step): ask(step)
+        case .fault(let fault): happen(fault)
+        case .heal: world.heal()
+        case .restoreLoss(let number):
+            if number == endOfLoss { world.networkModel.loss = scenario.network.loss }
+        case .windowEnd:
+            closeWindow()
+            progress(
+                RunProgress(
+                    now: world.now - .origin, total: scenario.duration,
+                    events: world.counters.events))
+            let next = world.now - .origin + scenario.window
+            if next <= scenario.duration { add(.windowEnd, at: next) }
+        }
+    }
+
+    // MARK: Nodes
+
+    /// Which group each node belongs to, in the order of birth.
+    private var groupOf: [Int] = []
+
+    private mutating func start(_ g: Int, joins: Bool) {
+        let group = scenario.groups[g]
+        let node = world.addNode(link: group.link, region: drawRegion(group))
+        groupOf.append(g)
+        guard joins else {
+            bootstraps.append(node)
+            return
+        }
+        let through = bootstraps[chance.below(bootstraps.count)]
+        ask(.join([world.address(of: through)]), of: node, .join)
+    }
+
+    private mutating func drawRegion(_ group: Scenario.Group) -> Int {
+        guard case .regions(let matrix) = scenario.network.roundTrip else { return 0 }
+        if group.regions.isEmpty { return chance.below(matrix.names.count) }
+        return group.regions[chance.below(group.regions.count)]
+    }
+
+    /// A running node of a group (nil: of any) that is not `other`; nil where there is none.
+    private mutating func draw(from group: String?, not other: Int? = nil) -> Int? {
+        guard world.nodeCount > 0 else { return nil }
+        // A few draws find one where most nodes qualify; else all are looked through.
+        for _ in 0..<20 {
+            let node = chance.below(world.nodeCount)
+            if node != other, isEligible(node, group) { return node }
+        }
+        let all = (0..<world.nodeCount).filter { $0 != other && isEligible($0, group) }
+        return all.isEmpty ? nil : all[chance.below(all.count)]
+    }
+
+    private func isEligible(_ node: Int, _ group: String?) -> Bool {
+        world.isRunning(node) && (group == nil || scenario.groups[groupOf[node]].name == group)
+    }
+
+    // MARK: Requests
+
+    private mutating func ask(_ step: Scenario.Step) {
+        switch step.kind {
+        case .publish(let size): publish(size, from: step.from)
+        case .lookup: seek(from: step.from, isFetch: false)
+        case .fetch: seek(from: step.from, isFetch: true)
+        }
+    }
+
+    private mutating func publish(_ size: Int, from group: String?) {
+        guard let node = draw(from: group) else { return tally.skip() }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(size + 7)
+        while bytes.count < size { bytes.appendU64(chance.next()) }
+        bytes.removeLast(bytes.count - size)
+        let cid = CID(.raw, hashing: bytes.span.bytes)
+        world.store(bytes, as: cid, on: node)
+        let publication = Publication(cid: cid, node: node, size: size)
+        ask(.provide(cid), of: node, .publish(publication))
+    }
+
+    private mutating func seek(from group: String?, isFetch: Bool) {
+        guard !published.isEmpty else { return tally.skip() }
+        let wanted = published[chance.below(published.count)]
+        guard let node = draw(from: group, not: wanted.node) else { return tally.skip() }
+        if isFetch {
+            ask(.fetch(FetchOptions(root: wanted.cid)), of: node, .fetch(wanted))
+        } else {
+            ask(.findProviders(wanted.cid, limit: 20), of: node, .lookup(wanted))
+        }
+    }
+
+    private mutating func ask(_ request: Request, of node: Int, _ kind: Asked.Kind) {
+        tally.asked(kind.name)
+        let at = world.now
+        let id = world.request(request, of: node)
+        requests[id] = Asked(kind: kind, node: node, at: at)
+    }
+
+    private mutating func answered(_ node: Int, _ id: RequestID, _ reply: Reply) {
+        guard var asked = requests[id] else { return }
+        let took = world.now - asked.at
+        switch (asked.kind, reply) {
+        case (.join, .joined): tally.join.succeeded(after: took)
+        case (.publish(let publication), .held(let held, _)):
+            tally.holders += UInt64(held)
+            if held > 0 {
+                published.append(publication)
+                tally.publish.succeeded(after: took)
+            }
+        case (.lookup(let wanted), .provider(let contact)):
+            noteProvider(contact, wanted, &asked, took)
+            requests[id] = asked
+        case (.lookup, _) where reply.isFinal: finishLookup(asked, took)
+        case (.fetch(let wanted), .fetch(.finished)):
+            // The bytes are compared, not believed.
+            let isRight = world.block(wanted.cid, on: node)?.count == wanted.size
+            if isRight { tally.fetch.succeeded(after: took) }
+            noteOutcome(asked, took, isRight)
+        case (.fetch, .fetch(.failed)): noteOutcome(asked, took, false)
+        default: break
+        }
+        if reply.isFinal { requests[id] = nil }
+    }
+
+    private mutating func noteProvider(
+        _ contact: Contact, _ wanted: Publication, _ asked: inout Asked, _ took: Duration
+    ) {
+        asked.found += 1
+        let isRight = world.withResident(wanted.node) { $0.id == contact.id } ?? false
+        if isRight, !asked.foundRight {
+            asked.foundRight = true
+            tally.firstProvider.record(took)
+        }
+    }
+
+    private mutating func finishLookup(_ asked: Asked, _ took: Duration) {
+        tally.providersFound += UInt64(asked.found)
+        if asked.foundRight { tally.lookup.succeeded(after: took) }
+        noteOutcome(asked, took, asked.foundRight)
+    }
+
+    private mutating func noteOutcome(_ asked: Asked, _ took: Duration, _ isRight: Bool) {
+        outcomes.append(
+            Outcome(
+                kind: asked.kind.name, at: asked.at - .origin, node: asked.node, took: took,
+                providers: asked.found, succeeded: isRight))
+    }
+
+    // MARK: Faults
+
+    private mutating func happen(_ fault: Scenario.Fault.Kind) {
+        switch fault {
+        case .kill(let share, let group):
+            for node in sample(share, of: group) { world.kill(node) }
+        case .stop(let share, let group):
+            for node in sample(share, of: group) { world.stop(node) }
+        case .move(let share): for node in sample(share, of: nil) { world.move(node) }
+        case .partition(let share, let lasting):
+            world.partition([sample(share, of: nil)])
+            add(.heal, at: world.now - .origin + lasting)
+        case .loss(let loss, let lasting):
+            world.networkModel.loss = loss
+            endOfLoss += 1
+            add(.restoreLoss(number: endOfLoss), at: world.now - .origin + lasting)
+        }
+    }
+
+    /// So large a share of the running nodes that are no bootstraps.
+    private mutating func sample(_ share: Chance, of group: String?) -> [Int] {
+        var all = (0..<world.nodeCount).filter {
+            isEligible($0, group) && !bootstraps.contains($0)
+        }
+        chance.shuffle(&all)
+        let count = (all.count * share.partsPerMillion + 500_000) / 1_000_000
+        return all.prefix(count).sorted()
+    }
+
+    // MARK: Measuring
+
+    private mutating func closeWindow() {
+        series.append(
+            WindowRow(
+                end: world.now - .origin,
+                running: (0..<world.nodeCount).reduce(0) { $0 + (world.isRunning($1) ? 1 : 0) },
+                counters: world.counters, joined: tally.join.successes,
+                published: tally.publish.successes, lookups: tally.lookup.count,
+                found: tally.lookup.successes, fetched: tally.fetch.successes))
+    }
+
+    /// Asks every running node how full its table is. After the end: not part of the trace.
+    private mutating func sampleTables() {
+        tally.traceAtEnd = world.trace
+        tally.countersAtEnd = world.counters
+        let limit = world.now
+        for node in 0..<world.nodeCount where world.isRunning(node) {
+            _ = world.request(.status, of: node)
+            while let happening = world.advance(to: limit) {
+                guard case .reply(_, _, .status(let status)) = happening else { continue }
+                tally.tablePeers += UInt64(status.tablePeers)
+                tally.tables += 1
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+/// What a run adds up while it goes, and the metrics that come of it.
+
+import AROPrimitives
+
+enum RequestKind: String, Sendable { case join, publish, lookup, fetch }
+
+/// Requests of one kind.
+struct RequestTally {
+    var count: UInt64 = 0
+    private(set) var successes: UInt64 = 0
+    private(set) var latency = Spread()
+
+    mutating func succeeded(after span: Duration) {
+        successes += 1
+        latency.record(span)
+    }
+
+    var successRate: Double { Double(successes) / Double(count) }
+}
+
+struct Tally {
+    var join = RequestTally()
+    var publish = RequestTally()
+    var lookup = RequestTally()
+    var fetch = RequestTally()
+    /// To the first provider that holds what is wanted.
+    var firstProvider = Spread()
+    var holders: UInt64 = 0
+    var providersFound: UInt64 = 0
+    /// Requests that could not be made: nobody to ask, nothing published.
+    private(set) var skipped: UInt64 = 0
+    /// Requests without a final reply at the end; they count as failed.
+    var unfinished: UInt64 = 0
+    var tablePeers: UInt64 = 0
+    var tables: UInt64 = 0
+    var traceAtEnd = TraceHash()
+    var countersAtEnd = WorldCounters()
+
+    mutating func asked(_ kind: RequestKind) {
+        switch kind {
+        case .join: join.count += 1
+        case .publish: publish.count += 1
+        case .lookup: lookup.count += 1
+        case .fetch: fetch.count += 1
+        }
+    }
+
+    mutating func skip() { skipped += 1 }
+
+    /// Every metric that the run has something to say of, in the order of the report.
+    func metrics(nodes: Int, span: Duration, drops: NetworkDrops) -> [Metric] {
+        requestMetrics + trafficMetrics(nodes: nodes, span: span, drops: drops)
+    }
+
+    private var requestMetrics: [Metric] {
+        var out = Self.rates("join", "joins", join)
+        out += Self.rates("publish", "publishes", publish)
+        if publish.count > 0 {
+            out.append(Metric("publish_holders", .number, mean(holders, publish.count)))
+        }
+        out += Self.rates("lookup", "lookups", lookup)
+        if lookup.count > 0 {
+            out += firstProvider.metrics("time_to_first_provider")
+            out.append(Metric("providers_per_lookup", .number, mean(providersFound, lookup.count)))
+        }
+        out += Self.rates("fetch", "fetches", fetch)
+        if tables > 0 { out.append(Metric("table_fill", .number, mean(tablePeers, tables))) }
+        out.append(Metric("requests_skipped", .count, Double(skipped)))
+        out.append(Metric("requests_unfinished", .count, Double(unfinished)))
+        return out
+    }
+
+    private static func rates(_ name: String, _ plural: String, _ tally: RequestTally) -> [Metric] {
+        guard tally.count > 0 else { return [] }
+        return [
+            Metric(plural, .count, Double(tally.count)),
+            Metric("\(name)_success_rate", .share, tally.successRate),
+        ] + tally.latency.metrics("\(name)_latency")
+    }
+
+    private func trafficMetrics(nodes: Int, span: Duration, drops: NetworkDrops) -> [Metric] {
+        let counters = countersAtEnd
+        let perNode = mean(counters.datagramsSent, UInt64(nodes))
+        return [
+            Metric("datagrams_per_node", .number, perNode),
+            Metric("datagrams_per_node_per_second", .number, perNode / max(span.seconds, 1e-9)),
+            Metric("bytes_per_node", .bytes, mean(counters.bytesSent, UInt64(nodes))),
+            Metric("datagrams_sent", .count, Double(counters.datagramsSent)),
+            Metric("datagrams_lost", .count, Double(drops.lost)),
+            Metric("queue_drops", .count, Double(drops.queueFull)),
+            Metric("oversized_drops", .count, Double(drops.tooLarge)),
+            Metric("partition_drops", .count, Double(drops.partitioned)),
+            Metric("unreachable_drops", .count, Double(drops.nobodyThere)),
+            Metric("events", .count, Double(counters.events)),
+        ]
+    }
+
+    private func mean(_ sum: UInt64, _ count: UInt64) -> Double {
+        Double(sum) / Double(max(1, count))
+    }
+}
+
+/// How one lookup or fetch went.
+struct Outcome {
+    var kind: RequestKind
+    var at: Duration
+    var node: Int
+    var took: Duration
+    var providers: Int
+    var succeeded: Bool
+}
+
+/// The counters at the end of one window.
+struct WindowRow {
+    var end: Duration
+    var running: Int
+    var counters: WorldCounters
+    var joined, published, lookups, found, fetched: UInt64
+}
