@@ -15,8 +15,8 @@ public final class StagedBlock: Sendable {
     enum Place: Sendable {
         /// Small enough for a row of the index.
         case row
-        /// Under a temporary name, with its descriptor open for the sync.
-        case temporary(path: String, number: Int32)
+        /// Under a temporary name.
+        case temporary(path: String)
         /// The same bytes lay there already.
         case existing
     }
@@ -26,29 +26,20 @@ public final class StagedBlock: Sendable {
     let place: Place
     /// Kept where the bytes are not in a temporary file.
     let bytes: [UInt8]
-    private let isOpen: Mutex<Bool>
+    private let hasOwnName = Atomic<Bool>(false)
 
     init(_ cid: CID, byteCount: Int, _ place: Place, bytes: [UInt8] = []) {
         (self.cid, self.byteCount, self.place, self.bytes) = (cid, byteCount, place, bytes)
-        isOpen = Mutex(true)
     }
 
     var isFile: Bool { if case .temporary = place { true } else { false } }
 
     /// The file has its own name now.
-    func published() { finish(removing: false) }
+    func published() { hasOwnName.store(true, ordering: .relaxed) }
 
-    private func finish(removing: Bool) {
-        guard case .temporary(let path, let number) = place else { return }
-        isOpen.withLock { isOpen in
-            guard isOpen else { return }
-            isOpen = false
-            close(number)
-            if removing { unlink(path) }
-        }
+    deinit {
+        if case .temporary(let path) = place, !hasOwnName.load(ordering: .relaxed) { unlink(path) }
     }
-
-    deinit { finish(removing: true) }
 }
 
 struct BlockFiles: Sendable {
@@ -83,7 +74,9 @@ struct BlockFiles: Sendable {
         try Files.syncDirectory(directory)
     }
 
-    func shard(of cid: CID) -> String { path + "/" + Hex.encode([cid.hash.digest[byte: 0]]) }
+    func shardIndex(of cid: CID) -> Int { Int(cid.hash.digest[byte: 0]) }
+
+    func shard(of cid: CID) -> String { path + "/" + Hex.encode([UInt8(shardIndex(of: cid))]) }
 
     func path(of cid: CID) -> String { shard(of: cid) + "/" + cid.description }
 
@@ -124,11 +117,8 @@ struct BlockFiles: Sendable {
 
     func writeTemporary(_ cid: CID, _ bytes: [UInt8]) throws(StoreFailure) -> StagedBlock {
         let path = incoming + "/\(serial.next())"
-        let number = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard number >= 0 else { throw .system("create", path) }
-        let staged = StagedBlock(
-            cid, byteCount: bytes.count, .temporary(path: path, number: number))
-        let file = OpenFile(adopting: dup(number), path: path)
+        let file = try OpenFile(path, O_WRONLY | O_CREAT | O_EXCL)
+        let staged = StagedBlock(cid, byteCount: bytes.count, .temporary(path: path))
         try file.write(bytes)
         return staged
     }
@@ -141,11 +131,13 @@ struct BlockFiles: Sendable {
         guard !files.isEmpty else { return }
         try announce(files.map(\.cid))
         try Files.inParallel(files.count) { i throws(StoreFailure) in
-            guard case .temporary(let path, let number) = files[i].place else { return }
-            guard fdatasync(number) == 0 else { throw .system("sync", path) }
+            guard case .temporary(let path) = files[i].place else { return }
+            // Opened anew rather than kept open: a batch would need hundreds of descriptors. An
+            // error of an earlier write-back is still told here, as nobody has seen it.
+            try OpenFile(path, O_WRONLY).syncData()
         }
         for block in files {
-            guard case .temporary(let path, _) = block.place else { continue }
+            guard case .temporary(let path) = block.place else { continue }
             try Files.rename(path, to: self.path(of: block.cid))
             block.published()
         }

@@ -44,7 +44,7 @@ public final class ChunkStore: Sendable {
             recency = Recency(stamp: stamp)
             usageNow = Mutex(usage)
         } catch { throw .index(error, path: index.path) }
-        try reconcileAnnounced()
+        try reconcileAnnounced(adopting: true)
     }
 
     public convenience init(
@@ -60,8 +60,15 @@ public final class ChunkStore: Sendable {
 
     // MARK: Reading
 
-    /// A block whose hash was checked just now.
+    /// A block whose hash was checked just now. Counts as use.
     public func read(_ cid: CID) throws(StoreFailure) -> [UInt8] {
+        let bytes = try peek(cid)
+        if recency.touch(cid) { flushTouched() }
+        return bytes
+    }
+
+    /// As ``read(_:)``, without counting as use.
+    func peek(_ cid: CID) throws(StoreFailure) -> [UInt8] {
         let bytes: [UInt8]
         if let found = try bytesAsTheyLie(cid) {
             bytes = found
@@ -73,7 +80,6 @@ public final class ChunkStore: Sendable {
             try setAside(cid)
             throw .corrupt(cid)
         }
-        if recency.touch(cid) { flushTouched() }
         return bytes
     }
 
@@ -118,7 +124,7 @@ public final class ChunkStore: Sendable {
             try files.publish(staged)
             try addRows(staged)
         } catch {
-            try? reconcileAnnounced()
+            try? reconcileAnnounced(adopting: false)
             throw error
         }
     }
@@ -207,12 +213,14 @@ public final class ChunkStore: Sendable {
         isSettled.store(false, ordering: .relaxed)
     }
 
-    /// Compares the names that were about to change when the last process ended with the index.
-    private func reconcileAnnounced() throws(StoreFailure) {
+    /// Compares the names that were about to change with the index: after a crash, or after a commit
+    /// that failed. A file without a row is taken in if `adopting` and it is whole, else removed.
+    private func reconcileAnnounced(adopting: Bool) throws(StoreFailure) {
         for cid in try files.announced() {
             let hasFile = Files.exists(files.path(of: cid))
             switch (try place(cid), hasFile) {
             case (.file, false): try lose([cid])
+            case (.absent, true) where adopting: try adoptOrRemove(cid)
             case (.absent, true), (.row, true): try files.remove(cid)
             default: break
             }
