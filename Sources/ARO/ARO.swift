@@ -1,1 +1,21 @@
-// placeholder
+/// The library's face: `import ARO` gives a node to a program.
+///
+/// Only the names that the interface speaks of are passed on, so that the program's own `Duration`
+/// or `Instant` stays what it was.
+
+@_exported import struct AROContent.Attestation
+@_exported import enum AROContent.FetchEvent
+@_exported import enum AROContent.FetchFailure
+@_exported import struct AROContent.FetchOptions
+@_exported import struct AROContent.FetchProgress
+@_exported import struct ARONode.NodeStatus
+@_exported import struct ARONode.PeerStatus
+@_exported import enum ARONode.RequestFailure
+@_exported import struct AROPrimitives.Contact
+@_exported import struct AROPrimitives.DHTKey
+@_exported import struct AROPrimitives.PeerID
+@_exported import struct AROPrimitives.SocketAddress
+@_exported import struct AROPrimitives.UnixTime
+@_exported import ARORuntime
+@_exported import struct AROWire.CID
+@_exported import enum AROWire.CIDFailure

@@ -4,7 +4,8 @@
 import AROPrimitives
 import AROWire
 
-/// Pairs a reply with its request. Chosen by the node, opaque to the disk.
+/// Pairs a reply with its request. Chosen by the node, opaque to the disk. Those of ``Exchange`` have
+/// the top bit clear.
 public struct DiskToken: Hashable, Sendable {
     public var number: UInt64
     public init(number: UInt64) { self.number = number }
@@ -13,7 +14,8 @@ public struct DiskToken: Hashable, Sendable {
 public enum DiskRequest: Sendable {
     /// Read a block and check its hash. Answered by ``DiskReply/block(_:_:)``.
     case read(CID, DiskToken)
-    /// Store a block whose hash was checked already. Answered by ``DiskReply/stored(_:_:)``.
+    /// Store a block whose hash was checked already; success means that it survives a crash. Answered
+    /// by ``DiskReply/stored(_:_:)``, with success too where the block is held already.
     case write(CID, [UInt8], DiskToken)
     /// Which of these blocks are held; at most 1,024. Answered by ``DiskReply/contains(_:_:)``.
     case contains([CID], DiskToken)
@@ -32,7 +34,8 @@ public enum DiskReply: Sendable {
 
 public enum DiskFailure: Error, Hashable, Sendable {
     case notFound
-    /// What lies on the disk does not match its name; the block was set aside.
+    /// What lies on the disk does not match its name. The block was set aside: it is not held any
+    /// more, and may be written again.
     case corrupt
     /// The disk or the quota is full.
     case full

@@ -3,19 +3,30 @@
 import AROPrimitives
 import AROWire
 
+/// A fetch, as the local user's side names it.
+public struct FetchID: Hashable, Sendable {
+    public var number: UInt64
+    public init(number: UInt64) { self.number = number }
+}
+
 public struct FetchOptions: Hashable, Sendable {
     public var root: CID
     /// Names to follow from the root through directories; empty for the root itself.
     public var path: [String]
     /// The bytes of a file that are wanted; nil for all. Only the blocks that hold them are fetched.
+    /// What lies beyond the file's end is cut off.
     public var range: Range<UInt64>?
     /// Content is refused unless this peer signed its root.
     public var publisher: PeerID?
+    /// Read and hash every block that the disk says it holds, instead of trusting its index.
+    public var checksHeld: Bool
 
     public init(
-        root: CID, path: [String] = [], range: Range<UInt64>? = nil, publisher: PeerID? = nil
+        root: CID, path: [String] = [], range: Range<UInt64>? = nil, publisher: PeerID? = nil,
+        checksHeld: Bool = false
     ) {
         (self.root, self.path, self.range, self.publisher) = (root, path, range, publisher)
+        self.checksHeld = checksHeld
     }
 }
 
@@ -34,7 +45,7 @@ public enum FetchEvent: Hashable, Sendable {
 public struct FetchProgress: Hashable, Sendable {
     /// The CID that the path leads to, once known.
     public var target: CID?
-    /// File bytes asked for, once known.
+    /// File bytes asked for, once known; of a directory only when all of it was walked.
     public var bytesWanted: UInt64?
     /// Of these, bytes in the store, whether fetched now or held before.
     public var bytesStored: UInt64 = 0
@@ -60,11 +71,14 @@ public enum FetchFailure: Error, Hashable, Sendable {
     case pathNotFound(String)
     /// A path leads through something that is no directory.
     case notADirectory(String)
+    /// The range begins beyond the end.
     case rangeOutside(fileBytes: UInt64)
-    /// A range was asked of a directory.
+    /// A range was asked of a directory or a symbolic link.
     case rangeOfDirectory
     /// The tree breaks the format or a bound: too deep, too wide, cyclic, sizes that do not add up.
     case malformed(CID, String)
+    /// As many fetches as are allowed are under way.
+    case tooManyFetches
     case diskFull
     case disk(String)
 }

@@ -3,9 +3,10 @@
 /// A request is answered by replies that carry its id; exactly one of them is final
 /// (``Reply/isFinal``). Cancelling a request ends it without a final reply.
 
+import AROContent
+import AROOverlay
 import AROPrimitives
 import AROWire
-import AROContent
 
 public struct RequestID: Hashable, Comparable, Sendable {
     public var number: UInt64
@@ -18,9 +19,12 @@ public enum Request: Sendable {
     case join([SocketAddress])
     /// Tell the network that we hold `root`, now and until withdrawn. Replies: ``Reply/held(by:of:)``.
     case provide(CID)
-    /// Stop renewing the records of `root`.
+    /// Tell the network again what we hold, after a restart; spread over time. Replies: `done`.
+    case resumeProviding([CID])
+    /// Stop renewing the records of `root`. Replies: `done`.
     case withdraw(CID)
-    /// Who holds `root`. Replies: ``Reply/provider(_:)`` for each as it is found, then `done`.
+    /// Who holds `root`. Replies: ``Reply/provider(_:)`` for each as it is found, then
+    /// ``Reply/searched(_:)``.
     case findProviders(CID, limit: Int)
     /// Fetch content into the local store. Replies: ``Reply/fetch(_:)`` until finished or failed.
     case fetch(FetchOptions)
@@ -28,7 +32,7 @@ public enum Request: Sendable {
     case publishName(label: String, target: CID, sequence: UInt64, lifetime: Duration)
     /// The newest valid record of a name. Replies: ``Reply/name(target:sequence:expires:)``.
     case resolveName(PeerID, label: String)
-    /// The `k` live peers nearest to a key. Replies: ``Reply/closest(_:)``.
+    /// The `k` live peers nearest to a key. Replies: ``Reply/closest(_:_:)``.
     case lookup(DHTKey)
     /// Replies: ``Reply/peers(_:)``.
     case peers
@@ -43,7 +47,9 @@ public enum Reply: Sendable {
     case provider(Contact)
     case fetch(FetchEvent)
     case name(target: CID, sequence: UInt64, expires: UnixTime)
-    case closest([Contact])
+    case closest([Contact], KademliaReport)
+    /// A search for providers is over.
+    case searched(KademliaReport)
     case peers([PeerStatus])
     case status(NodeStatus)
     case done
@@ -66,7 +72,9 @@ public enum RequestFailure: Error, Hashable, Sendable, CustomStringConvertible {
     case noPeers
     case nameNotFound
     case tooManyRequests
-    case invalidLabel(String)
+    /// More is published than the configuration allows.
+    case tooManyPublications
+    case invalidName
     case shuttingDown
 
     public var description: String {
@@ -76,8 +84,21 @@ public enum RequestFailure: Error, Hashable, Sendable, CustomStringConvertible {
         case .noPeers: "this node knows no other peer; join by --bootstrap HOST:PORT"
         case .nameNotFound: "no valid record of this name was found"
         case .tooManyRequests: "too many requests are under way"
-        case .invalidLabel(let label): "'\(label)' is no valid name: 1 to 63 bytes of UTF-8, no '/'"
+        case .tooManyPublications: "this node publishes as much as it may"
+        case .invalidName: "a name has 1 to 63 bytes and lives for at least a second"
         case .shuttingDown: "the node is shutting down"
+        }
+    }
+}
+
+extension RequestFailure {
+    init(_ failure: KademliaFailure) {
+        switch failure {
+        case .noPeers: self = .noPeers
+        case .nameNotFound: self = .nameNotFound
+        case .tooManyOperations: self = .tooManyRequests
+        case .tooManyPublications: self = .tooManyPublications
+        case .invalidName: self = .invalidName
         }
     }
 }

@@ -55,6 +55,11 @@ public struct ShardLink: Hashable, Sendable {
 
     public var slot: Int
     public var target: Target
+
+    /// The entry; nil where a shard lies below.
+    public var entry: DirectoryEntry? {
+        if case .entry(let entry) = target { entry } else { nil }
+    }
 }
 
 extension ShardNode {
@@ -127,6 +132,9 @@ extension ShardNode {
             last = link.slot
         }
     }
+
+    /// Whether this is the directory's first shard, the one that stands for all of it.
+    public var isTop: Bool { position.bitCount == 0 }
 
     public func child(_ link: ShardLink) -> DagChild {
         switch link.target {

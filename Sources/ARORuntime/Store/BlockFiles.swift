@@ -113,7 +113,9 @@ struct BlockFiles: Sendable {
     func stage(_ cid: CID, _ bytes: [UInt8]) throws(StoreFailure) -> StagedBlock {
         let count = bytes.count
         guard count <= WireLimits.blockMax else { throw .blockTooLarge(cid, byteCount: count) }
-        if count <= Self.rowBytesMax { return StagedBlock(cid, byteCount: count, .row, bytes: bytes) }
+        if count <= Self.rowBytesMax {
+            return StagedBlock(cid, byteCount: count, .row, bytes: bytes)
+        }
         if holds(cid, bytes) {
             return StagedBlock(cid, byteCount: count, .existing, bytes: bytes)
         }

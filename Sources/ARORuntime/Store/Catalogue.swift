@@ -168,6 +168,7 @@ extension Attestation {
             let r = Bits256(signed[..<32]), let s = Bits256(signed[32...])
         else { return nil }
         self.init(
+            stopgap: (),
             root: root, publisher: PeerID(key: publisher), issued: UnixTime(seconds: row["issued"]),
             byteCount: UInt64(bitPattern: row["bytes"]), name: row["name"], mediaType: row["media"],
             signature: Signature(r: r, s: s))

@@ -13,6 +13,7 @@ extension ChunkStore {
     func makeRoom(for wanted: Int) throws(StoreFailure) {
         let excess = excess(wanted)
         guard excess > 0 else { return }
+        try writeTouched()
         while try !settleStep() {}
         // A little more than needed, so that a full cache does not evict at each write.
         try evict(excess + min(Int(clamping: quota / 64), 64 << 20))
@@ -65,6 +66,7 @@ extension ChunkStore {
     public func collectGarbage() throws(StoreFailure) -> (blocks: Int, bytes: Int) {
         turn.lock()
         defer { turn.unlock() }
+        try writeTouched()
         while try !settleStep() {}
         return try evict(.max)
     }

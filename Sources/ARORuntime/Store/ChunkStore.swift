@@ -38,7 +38,8 @@ public final class ChunkStore: Sendable {
         self.index = index
         do {
             let (stamp, usage) = try index.read { db in
-                (try db.row("SELECT stamp FROM state")?["stamp"] ?? 0, try BlockTable.usage(db))
+                let stamp: Int64? = try db.row("SELECT stamp FROM state")?["stamp"]
+                return (stamp ?? 0, try BlockTable.usage(db))
             }
             recency = Recency(stamp: stamp)
             usageNow = Mutex(usage)
@@ -62,7 +63,9 @@ public final class ChunkStore: Sendable {
     /// A block whose hash was checked just now.
     public func read(_ cid: CID) throws(StoreFailure) -> [UInt8] {
         let bytes: [UInt8]
-        if let found = try bytesAsTheyLie(cid) { bytes = found } else {
+        if let found = try bytesAsTheyLie(cid) {
+            bytes = found
+        } else {
             try forgetIfLost(cid)
             throw .notFound(cid)
         }
@@ -86,6 +89,15 @@ public final class ChunkStore: Sendable {
 
     public func contains(_ cid: CID) throws(StoreFailure) -> Bool { try contains([cid])[0] }
 
+    /// As ``contains(_:)``, and counts those that are held as used just now.
+    public func touch(_ cids: [CID]) throws(StoreFailure) -> [Bool] {
+        let held = try contains(cids)
+        for (cid, isHeld) in zip(cids, held) where isHeld {
+            if recency.touch(cid) { flushTouched() }
+        }
+        return held
+    }
+
     // MARK: Writing
 
     /// Writes a block's bytes where ``commit(_:)`` finds them. The caller has checked the hash.
@@ -98,8 +110,10 @@ public final class ChunkStore: Sendable {
         guard !staged.isEmpty else { return }
         turn.lock()
         defer { turn.unlock() }
-        let staged = try restaged(staged)
-        try makeRoom(for: staged.reduce(0) { $0 + BlockTable.charge($1.byteCount) })
+        let places = try reading { db in try staged.map { try BlockTable.place(db, $0.cid) } }
+        let staged = try restaged(staged, places)
+        let wanted = zip(staged, places).filter { $0.1 == .absent }
+        try makeRoom(for: wanted.reduce(0) { $0 + BlockTable.charge($1.0.byteCount) })
         do throws(StoreFailure) {
             try files.publish(staged)
             try addRows(staged)
@@ -116,10 +130,12 @@ public final class ChunkStore: Sendable {
 
     /// A file that lay there when its block was staged may have been evicted since, or may be left
     /// over from a crash: only with a row is it known to be durable. Otherwise it is written anew.
-    private func restaged(_ staged: [StagedBlock]) throws(StoreFailure) -> [StagedBlock] {
+    private func restaged(
+        _ staged: [StagedBlock], _ places: [BlockPlace]
+    ) throws(StoreFailure) -> [StagedBlock] {
         var out: [StagedBlock] = []
-        for block in staged {
-            guard case .existing = block.place, try place(block.cid) != .file else {
+        for (block, place) in zip(staged, places) {
+            guard case .existing = block.place, place != .file else {
                 out.append(block)
                 continue
             }
@@ -152,8 +168,14 @@ public final class ChunkStore: Sendable {
     private func flushTouched() {
         guard turn.try() else { return }
         defer { turn.unlock() }
+        try? writeTouched()
+    }
+
+    /// The caller holds ``turn``.
+    func writeTouched() throws(StoreFailure) {
         let touched = recency.takeTouched()
-        try? writing { db in try Self.write(touched, db) }
+        guard !touched.isEmpty else { return }
+        try writing { db in try Self.write(touched, db) }
     }
 
     // MARK: Damage

@@ -47,7 +47,9 @@ public struct DataDirectory: ~Copyable, Sendable {
 struct LockFile: ~Copyable, Sendable {
     private let number: Int32
 
-    init(_ path: String) throws(StoreFailure) {
+    init(_ path: String) throws(StoreFailure) { number = try Self.take(path) }
+
+    private static func take(_ path: String) throws(StoreFailure) -> Int32 {
         let file = try OpenFile(path, O_RDWR | O_CREAT)
         guard flock(file.number, LOCK_EX | LOCK_NB) == 0 else {
             guard errno == EWOULDBLOCK else { throw .system("lock", path) }
@@ -57,9 +59,9 @@ struct LockFile: ~Copyable, Sendable {
         }
         guard ftruncate(file.number, 0) == 0 else { throw .system("write", path) }
         try file.write(Array("\(getpid())\n".utf8))
-        number = dup(file.number)
-        guard number >= 0 else { throw .system("lock", path) }
-        _ = fcntl(number, F_SETFD, FD_CLOEXEC)
+        let kept = fcntl(file.number, F_DUPFD_CLOEXEC, 0)
+        guard kept >= 0 else { throw .system("lock", path) }
+        return kept
     }
 
     deinit { close(number) }

@@ -142,7 +142,8 @@ enum Files {
     static func space(at path: String) -> (free: UInt64, total: UInt64)? {
         var out = statvfs()
         guard statvfs(path, &out) == 0 else { return nil }
-        return (UInt64(out.f_bavail) * UInt64(out.f_frsize), out.f_blocks * UInt64(out.f_frsize))
+        let unit = UInt64(out.f_frsize)
+        return (UInt64(out.f_bavail) * unit, UInt64(out.f_blocks) * unit)
     }
 
     /// Runs `body` for each number below `count` on a few threads, and throws the first failure.

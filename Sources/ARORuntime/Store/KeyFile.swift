@@ -8,7 +8,8 @@ public enum KeyFile {
     static let byteCount = 32
 
     /// The identity in `directory`, made from the system's entropy if there is none yet.
-    public static func load(in directory: borrowing DataDirectory) throws(StoreFailure) -> Identity {
+    public static func load(in directory: borrowing DataDirectory) throws(StoreFailure) -> Identity
+    {
         let path = directory.file("identity.key")
         if !Files.exists(path) {
             var entropy = Entropy.system()

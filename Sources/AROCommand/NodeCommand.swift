@@ -1,0 +1,87 @@
+/// `aro node`: runs a node until it is told to stop.
+
+import ARO
+import ArgumentParser
+import Foundation
+import Logging
+
+struct NodeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "node", abstract: "Run a node.",
+        discussion: """
+            When it is ready it prints one line on standard output, "listening on ADDRESS as PEER"; \
+            its log goes to standard error. An interrupt (Ctrl-C) ends it cleanly, a second one \
+            at once.
+            """)
+
+    @Option(
+        name: .customLong("listen"),
+        help: ArgumentHelp(
+            "Where to listen: IP:PORT or [IPV6]:PORT; port 0 takes a free one. May be repeated.",
+            discussion: "Default: [::]:4002, which is every address, IPv4 and IPv6.",
+            valueName: "addr"))
+    var listen: [ListenAddress] = []
+
+    @Option(
+        name: .customLong("bootstrap"),
+        help: ArgumentHelp(
+            "A peer to join the network through. May be repeated.", valueName: "host:port"))
+    var bootstrap: [HostPort] = []
+
+    @OptionGroup var node: NodeOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "Bytes of content to keep at most, for instance 500MB or 20GiB.",
+            discussion: "Default: 10 GiB, or a tenth of the disk where that is less.",
+            valueName: "size"))
+    var quota: ByteCount?
+
+    @Option(
+        name: .customLong("log-level"),
+        help: ArgumentHelp(
+            "trace, debug, info, notice, warning, error or critical.", valueName: "level"))
+    var logLevel: Logger.Level = .info
+
+    /// For programs that start nodes: a node must not outlive the one that needs it.
+    @Flag(name: .customLong("until-stdin-closes"), help: .hidden)
+    var untilInputCloses = false
+
+    func run() async throws {
+        let signals = StopSignals()
+        var configuration = NodeConfiguration(
+            bootstrap: bootstrap, dataDirectory: node.path, quota: quota?.bytes, logger: logger())
+        if !listen.isEmpty { configuration.listen = listen.map(\.address) }
+        let handle = try await NodeHandle.start(configuration)
+        let control = try await handle.openControl()
+        await handle.waitForFirstJoin(atMost: 5)
+        let addresses = handle.addresses.map(\.description).joined(separator: ", ")
+        try Terminal.line("listening on \(addresses) as \(handle.id)")
+        if untilInputCloses { signals.stopWhenInputCloses() }
+        let reason = await signals.first()
+        configuration.logger.info("stopping: \(reason)")
+        await control.close()
+        await handle.shutdown()
+    }
+
+    private func logger() -> Logger {
+        var logger = Logger(label: "aro") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = logLevel
+        return logger
+    }
+}
+
+extension HostPort: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}
+
+struct ListenAddress: ExpressibleByArgument, Hashable {
+    var address: SocketAddress
+
+    init?(argument: String) {
+        guard let address = SocketAddress(argument) else { return nil }
+        self.address = address
+    }
+}

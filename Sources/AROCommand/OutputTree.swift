@@ -1,0 +1,117 @@
+/// Writes a file or a directory under a temporary name beside the final one, and renames when all of
+/// it is there: nobody ever sees a part of it under its name.
+
+import ARO
+import Foundation
+
+final class OutputTree {
+    private let path: String
+    private let temporary: String
+    private var file: Int32 = -1
+    private var hasBegun = false
+
+    init(at path: String) {
+        self.path = path
+        let url = URL(fileURLWithPath: path)
+        temporary =
+            url.deletingLastPathComponent()
+            .appendingPathComponent(".\(url.lastPathComponent).aro-\(getpid()).part").path
+    }
+
+    /// Refuses what could only fail at the end.
+    func check() throws {
+        let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        guard access(parent, W_OK | X_OK) == 0 else {
+            throw SystemFailure("write into the directory \(parent)")
+        }
+        var isDirectory: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory),
+            isDirectory.boolValue
+        {
+            throw CommandFailure(.usage, "'\(path)' is a directory that exists already")
+        }
+        Interruption.removeWhenInterrupted(temporary)
+    }
+
+    /// Starts the next entry; the first one has no path.
+    func begin(_ entry: EntryReport) throws {
+        try closeFile()
+        guard entry.path.isEmpty != hasBegun else {
+            throw CommandFailure("the node sent entries in disorder")
+        }
+        hasBegun = true
+        let place = try ([temporary] + entry.path.map(Self.checked)).joined(separator: "/")
+        switch entry.kind {
+        case .file:
+            file = open(place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
+            guard file >= 0 else { throw SystemFailure("make the file \(place)") }
+        case .directory:
+            guard mkdir(place, 0o777) == 0 else {
+                throw SystemFailure("make the directory \(place)")
+            }
+        case .symlink:
+            guard symlink(entry.target ?? "", place) == 0 else {
+                throw SystemFailure("make the link \(place)")
+            }
+        }
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws {
+        guard file >= 0 else { throw CommandFailure("the node sent bytes of no file") }
+        try Terminal.write(bytes, to: file)
+    }
+
+    /// Gives it its name.
+    func finish() throws {
+        try closeFile()
+        guard hasBegun else { throw CommandFailure("the node sent nothing") }
+        guard rename(temporary, path) == 0 else { throw SystemFailure("rename to \(path)") }
+        Interruption.removeWhenInterrupted(nil)
+    }
+
+    func abandon() {
+        if file >= 0 { close(file) }
+        file = -1
+        if hasBegun { try? FileManager.default.removeItem(atPath: temporary) }
+    }
+
+    private func closeFile() throws {
+        guard file >= 0 else { return }
+        defer { file = -1 }
+        let isSynced = fsync(file) == 0 || errno == EINVAL
+        guard close(file) == 0, isSynced else { throw SystemFailure("write \(path)") }
+    }
+
+    /// A name that stays in its directory.
+    private static func checked(_ name: String) throws -> String {
+        guard !name.isEmpty, name != ".", name != "..", !name.contains("/"), !name.contains("\0")
+        else { throw CommandFailure(.unverified, "a directory holds the forbidden name '\(name)'") }
+        return name
+    }
+}
+
+/// What to tidy up when the user interrupts a command.
+enum Interruption {
+    /// At SIGINT or SIGTERM `path` is removed and the process ends; nil takes that back. Called
+    /// from the main thread only.
+    static func removeWhenInterrupted(_ path: String?) {
+        for number in [SIGINT, SIGTERM] {
+            sources[number]?.cancel()
+            sources[number] = nil
+            guard let path else {
+                signal(number, SIG_DFL)
+                continue
+            }
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler {
+                try? FileManager.default.removeItem(atPath: path)
+                _exit(ExitStatus.interrupted.rawValue)
+            }
+            source.resume()
+            sources[number] = source
+        }
+    }
+
+    nonisolated(unsafe) private static var sources: [Int32: any DispatchSourceSignal] = [:]
+}

@@ -1,0 +1,280 @@
+/// Answering peers: every stream gets its answers in order, reads are bounded by stream, by peer and
+/// in all, and peers take turns, so that one with many streams gets no more than one with few.
+///
+/// Backpressure is the transport's room: nothing is read for a stream that has none, and an answer
+/// overshoots it by one block at most. A stream that takes nothing is ended, at once where others wait
+/// for the memory that it holds.
+
+import AROPrimitives
+import AROCrypto
+import AROWire
+
+/// What serving wants done.
+enum ServingStep {
+    case read(ServedRequest, CID)
+    case contains(ServedRequest, [CID])
+    case readAttestations(ServedRequest, CID)
+    case write(ContentStream, [UInt8], isFinal: Bool)
+    case reset(ContentStream)
+    case misbehaved(PeerHandle, ExchangeViolation)
+}
+
+/// Which request of which stream a disk reply belongs to.
+struct ServedRequest: Hashable {
+    var stream: ContentStream
+    var number: UInt64
+}
+
+struct Serving {
+    private struct Peer {
+        let peer: PeerHandle
+        var streams: [ContentStream]
+        /// Whose turn it is.
+        var turn = 0
+        var held = 0
+    }
+
+    let config: ExchangeConfiguration
+    var steps: [ServingStep] = []
+    private var streams: [ContentStream: ServedStream] = [:]
+    private var peers: [Peer] = []
+    private var turn = 0
+    private var held = 0
+    /// Somebody waits for memory that others hold.
+    private var isPressed = false
+    /// When to look for streams that take nothing; nil while there are none.
+    private(set) var nextDeadline: Instant?
+    private(set) var blocksServed: UInt64 = 0
+    private(set) var bytesServed: UInt64 = 0
+    private(set) var refusals: UInt64 = 0
+
+    init(config: ExchangeConfiguration) { self.config = config }
+
+    var streamCount: Int { streams.count }
+    /// Bytes of blocks being read or waiting for room.
+    var bytesHeld: Int { held }
+    var servedPeers: [PeerHandle] { peers.map(\.peer) }
+}
+
+// MARK: - Streams
+
+extension Serving {
+    /// Whether the stream is served; a refused one has been answered already and is to be forgotten.
+    mutating func opened(
+        _ stream: ContentStream, by peer: PeerHandle, room: Int, at now: Instant
+    ) -> Bool {
+        let i = peers.firstIndex { $0.peer == peer }
+        let ofPeer = i.map { peers[$0].streams.count } ?? 0
+        guard streams.count < config.servedStreamsMax, ofPeer < config.servedStreamsPerPeerMax
+        else {
+            refuse(stream, .busy)
+            return false
+        }
+        streams[stream] = ServedStream(peer: peer, room: room, at: now)
+        if nextDeadline == nil { nextDeadline = now + Self.sweepInterval }
+        if let i {
+            peers[i].streams.append(stream)
+        } else {
+            peers.append(Peer(peer: peer, streams: [stream]))
+        }
+        return true
+    }
+
+    mutating func received(
+        _ stream: ContentStream, _ bytes: RawSpan, isFinished: Bool, at now: Instant
+    ) {
+        guard streams[stream] != nil else { return }
+        streams[stream]!.activeAt = now
+        do throws(DecodingFailure) {
+            var reader = ByteReader(bytes)
+            while let request = try streams[stream]!.decoder.next(&reader) {
+                let before = streams[stream]!.held
+                guard streams[stream]!.requested(request) else {
+                    return offended(stream, .tooManyRequests)
+                }
+                account(stream, before)
+            }
+            if isFinished, !streams[stream]!.decoder.isBetweenFrames { throw .truncated }
+        } catch { return offended(stream, .malformed(error)) }
+        if isFinished { streams[stream]!.isFinished = true }
+        serve()
+        flush(stream)
+    }
+
+    mutating func writable(_ stream: ContentStream, room: Int, at now: Instant) {
+        guard let old = streams[stream]?.room else { return }
+        streams[stream]!.madeRoom(room - old, config.stallBytesMin, at: now)
+        flush(stream)
+        serve()
+    }
+
+    /// The transport lost it.
+    mutating func closed(_ stream: ContentStream) {
+        guard streams[stream] != nil else { return }
+        forget(stream)
+        serve()
+    }
+
+    mutating func diskReplied(_ request: ServedRequest, _ answer: ExchangeAnswer) {
+        guard let before = streams[request.stream]?.held else { return }
+        streams[request.stream]!.answered(request.number, answer)
+        account(request.stream, before)
+        flush(request.stream)
+        serve()
+    }
+
+    private mutating func offended(_ stream: ContentStream, _ violation: ExchangeViolation) {
+        steps.append(.misbehaved(streams[stream]!.peer, violation))
+        end(stream)
+        serve()
+    }
+
+    private mutating func end(_ stream: ContentStream) {
+        steps.append(.reset(stream))
+        forget(stream)
+    }
+
+    private mutating func refuse(_ stream: ContentStream, _ reason: ExchangeRefusal) {
+        refusals += 1
+        var bytes: [UInt8] = []
+        bytes.append(.refused(reason))
+        steps.append(.write(stream, bytes, isFinal: true))
+    }
+
+    private mutating func forget(_ stream: ContentStream) {
+        guard let old = streams.removeValue(forKey: stream),
+            let i = peers.firstIndex(where: { $0.peer == old.peer })
+        else { return }
+        held -= old.held
+        peers[i].held -= old.held
+        peers[i].streams.removeAll { $0 == stream }
+        if peers[i].streams.isEmpty { peers.remove(at: i) }
+    }
+
+    /// Ends everything with a word of explanation.
+    mutating func shutDown() {
+        for stream in peers.flatMap(\.streams) {
+            refuse(stream, .shuttingDown)
+            forget(stream)
+        }
+    }
+}
+
+// MARK: - Taking turns
+
+extension Serving {
+    /// Begins reads, peer by peer, while bounds allow.
+    private mutating func serve() {
+        var idle = 0
+        isPressed = false
+        while idle < peers.count {
+            turn = turn < peers.count ? turn : 0
+            if startOne(of: turn) { idle = 0 } else { idle += 1 }
+            turn += 1
+        }
+    }
+
+    /// Begins one request of a peer; false where there is none or it may not begin.
+    private mutating func startOne(of i: Int) -> Bool {
+        for _ in peers[i].streams.indices {
+            peers[i].turn = peers[i].turn < peers[i].streams.count ? peers[i].turn : 0
+            let stream = peers[i].streams[peers[i].turn]
+            peers[i].turn += 1
+            guard let charge = streams[stream]!.nextCharge, mayHold(charge, stream, i)
+            else { continue }
+            start(stream)
+            return true
+        }
+        return false
+    }
+
+    private mutating func mayHold(_ charge: Int, _ stream: ContentStream, _ i: Int) -> Bool {
+        let ofStream = streams[stream]!.held
+        guard ofStream == 0 || ofStream + charge <= config.servedBytesPerStreamMax else {
+            return false
+        }
+        guard peers[i].held == 0 || peers[i].held + charge <= config.servedBytesPerPeerMax else {
+            return false
+        }
+        guard held == 0 || held + charge <= config.servedBytesMax else {
+            isPressed = true
+            return false
+        }
+        return true
+    }
+
+    private mutating func start(_ stream: ContentStream) {
+        let before = streams[stream]!.held
+        guard let (number, asked) = streams[stream]!.start() else { return flush(stream) }
+        account(stream, before)
+        let request = ServedRequest(stream: stream, number: number)
+        switch asked {
+        case .block(let cid): steps.append(.read(request, cid))
+        case .have(let cids): steps.append(.contains(request, cids))
+        case .attestations(let root): steps.append(.readAttestations(request, root))
+        }
+    }
+
+    private mutating func account(_ stream: ContentStream, _ before: Int) {
+        let change = streams[stream]!.held - before
+        held += change
+        if let i = peers.firstIndex(where: { $0.peer == streams[stream]!.peer }) {
+            peers[i].held += change
+        }
+    }
+}
+
+// MARK: - Writing
+
+extension Serving {
+    /// Writes what is ready while there is room. Blocks go out as the arrays that the disk gave.
+    private mutating func flush(_ stream: ContentStream) {
+        guard let before = streams[stream]?.held else { return }
+        var small: [UInt8] = []
+        while let answer = streams[stream]!.nextAnswer() {
+            guard case .block(let block) = answer else {
+                let before = small.count
+                small.append(answer)
+                streams[stream]!.room -= small.count - before
+                continue
+            }
+            small.appendBlockHeader(byteCount: block.count)
+            steps.append(.write(stream, small, isFinal: false))
+            steps.append(.write(stream, block, isFinal: false))
+            streams[stream]!.room -= small.count + block.count
+            small = []
+            blocksServed += 1
+            bytesServed += UInt64(block.count)
+        }
+        account(stream, before)
+        let isDone = streams[stream]!.isFinished && streams[stream]!.entries.isEmpty
+        if isDone || !small.isEmpty { steps.append(.write(stream, small, isFinal: isDone)) }
+        if isDone { forget(stream) }
+    }
+}
+
+// MARK: - Time
+
+extension Serving {
+    /// How exactly time-outs are kept.
+    private static let sweepInterval = Duration.seconds(1)
+
+    /// When the stream is ended unless something happens; nil while we owe an answer.
+    private func deadline(of stream: ServedStream) -> Instant? {
+        if stream.isBlocked {
+            let patience = isPressed ? config.servedPressedTimeout : config.servedStallTimeout
+            return stream.activeAt + patience
+        }
+        return stream.entries.isEmpty ? stream.activeAt + config.servedIdleTimeout : nil
+    }
+
+    mutating func deadlinePassed(at now: Instant) {
+        guard let next = nextDeadline, next <= now else { return }
+        let due = peers.flatMap(\.streams).filter {
+            deadline(of: streams[$0]!).map { $0 <= now } ?? false
+        }
+        for stream in due { end(stream) }
+        if !due.isEmpty { serve() }
+        nextDeadline = streams.isEmpty ? nil : now + Self.sweepInterval
+    }
+}

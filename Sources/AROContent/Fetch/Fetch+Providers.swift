@@ -1,0 +1,172 @@
+/// Finding peers to ask, trying them again, and knowing when to give up.
+
+import AROPrimitives
+import AROWire
+
+/// A peer that somebody named as a provider.
+struct FetchCandidate {
+    enum State {
+        case idle(notBefore: Instant)
+        case linked
+        /// Not asked again in this fetch.
+        case dropped
+    }
+
+    let peer: PeerHandle
+    var state: State
+    /// Failures since it last gave a block.
+    var failures = 0
+}
+
+extension Fetch {
+    mutating func providersFound(_ peers: [PeerHandle], at now: Instant) {
+        guard phase != .ended else { return }
+        for peer in peers where candidates.count < config.candidatesMax {
+            guard !candidates.contains(where: { $0.peer == peer }) else { continue }
+            candidates.append(FetchCandidate(peer: peer, state: .idle(notBefore: now)))
+        }
+        advance(at: now)
+    }
+
+    mutating func searchEnded(at now: Instant) {
+        guard phase != .ended, isSearching else { return }
+        isSearching = false
+        if isStarved, !hasHope { searchesInVain += 1 }
+        searchDueAt = now + (isStarved ? backoff(searchesInVain) : config.searchInterval)
+        advance(at: now)
+    }
+
+    mutating func candidateFailed(
+        _ peer: PeerHandle, because end: LinkEnd, gave: Bool, at now: Instant
+    ) {
+        guard let i = candidates.firstIndex(where: { $0.peer == peer }) else { return }
+        candidates[i].failures = gave ? 1 : candidates[i].failures + 1
+        let mayTryAgain =
+            switch end {
+            case .violation, .unreliable: false
+            case .unreachable, .reset, .busy, .stalled:
+                candidates[i].failures < config.candidateFailuresMax
+            }
+        candidates[i].state =
+            mayTryAgain ? .idle(notBefore: now + backoff(candidates[i].failures)) : .dropped
+    }
+
+    private func backoff(_ failures: Int) -> Duration {
+        config.retryDelay * Int64(1 << min(max(failures - 1, 0), 4))
+    }
+
+    // MARK: Judging the situation
+
+    private var needsPeers: Bool {
+        switch phase {
+        case .attesting: knowsOwnAttestations
+        case .fetching: wants.needPeers
+        case .ended: false
+        }
+    }
+
+    private var linkCount: Int { links.reduce(0) { $0 + ($1 == nil ? 0 : 1) } }
+
+    /// Nobody owes us anything that would bring the fetch on.
+    private var isStarved: Bool {
+        needsPeers && links.allSatisfy { $0.map { $0.isOpen && $0.isIdle } ?? true }
+    }
+
+    /// Somebody is there who was not tried yet, or may be tried again.
+    private var hasHope: Bool {
+        candidates.contains { if case .idle = $0.state { true } else { false } }
+    }
+
+    private var linksWanted: Int {
+        let isMuch = wants.open.count + wants.requested.count >= 8
+        let isHard = isMuch || phase == .attesting || isStarved
+        return isHard ? links.count : min(links.count, config.providersFew)
+    }
+
+    // MARK: Acting on it
+
+    /// Opens links, starts searches, gives up.
+    mutating func recruit(at now: Instant) throws(FetchFailure) {
+        guard needsPeers else {
+            progressedAt = nil
+            return
+        }
+        if progressedAt == nil { progressedAt = now }
+        leaveUseless(at: now)
+        openLinks(at: now)
+        search(at: now)
+        try giveUp(at: now)
+    }
+
+    /// Makes a place for a peer that was not tried yet when all that are linked lack what is missing.
+    private mutating func leaveUseless(at now: Instant) {
+        guard isStarved, linkCount == links.count, hasReadyCandidate(at: now),
+            let number = links.indices.first(where: {
+                phase == .attesting || links[$0]?.isPartial == true
+            })
+        else { return }
+        leave(number, because: .reset, at: now)
+    }
+
+    private func hasReadyCandidate(at now: Instant) -> Bool {
+        candidates.contains {
+            if case .idle(let notBefore) = $0.state { notBefore <= now } else { false }
+        }
+    }
+
+    private mutating func openLinks(at now: Instant) {
+        for i in candidates.indices where linkCount < linksWanted {
+            guard case .idle(let notBefore) = candidates[i].state, notBefore <= now,
+                let number = links.firstIndex(where: { $0 == nil })
+            else { continue }
+            candidates[i].state = .linked
+            links[number] = FetchLink(peer: candidates[i].peer, at: now)
+            steps.append(.open(candidates[i].peer, link: number))
+        }
+    }
+
+    private mutating func search(at now: Instant) {
+        guard !isSearching else { return }
+        if isStarved, !hasHope, searches > 0 {
+            // All were lost, or lack what is missing: the next search need not wait so long.
+            searchDueAt = min(searchDueAt ?? now, now + backoff(searchesInVain))
+        }
+        guard (searchDueAt ?? now) <= now, linkCount < links.count else { return }
+        isSearching = true
+        searches += 1
+        // Whoever holds the target may not hold the root above it.
+        let target = searches.isMultiple(of: 2) ? walk.target : nil
+        steps.append(.findProviders(target ?? options.root))
+    }
+
+    private mutating func giveUp(at now: Instant) throws(FetchFailure) {
+        let isLate = progressedAt.map { now >= $0 + config.patience } ?? false
+        let isHopeless = isStarved && !hasHope && !isSearching
+        if phase == .attesting, let publisher = options.publisher {
+            let allAnswered = isHopeless && searches > 0 && attestationsAsked > 0
+            if allAnswered { throw .notPublishedBy(publisher) }
+            guard isLate || isHopeless && searchesInVain >= config.searchesMax else { return }
+            throw attestationsAsked > 0
+                ? .notPublishedBy(publisher) : .noProviders(options.root)
+        }
+        let isLonely = isHopeless && linkCount == 0 && searchesInVain >= config.searchesMax
+        guard isLate || isLonely, let missing = wants.firstMissing else { return }
+        let lost = progress.bytesFetched > 0 && linkCount == 0
+        throw lost ? .providersLost(missing) : .noProviders(missing)
+    }
+
+    func providerDeadline(after now: Instant) -> Instant? {
+        guard needsPeers else { return nil }
+        var next = progressedAt.map { $0 + config.patience }
+        if !isSearching, let due = searchDueAt, due > now, linkCount < links.count {
+            next = earliest(next, due)
+        }
+        guard linkCount < linksWanted else { return next }
+        for candidate in candidates {
+            if case .idle(let notBefore) = candidate.state, notBefore > now {
+                next = earliest(next, notBefore)
+            }
+        }
+        return next
+    }
+}

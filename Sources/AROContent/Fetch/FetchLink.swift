@@ -1,0 +1,217 @@
+/// One peer that a fetch asks: what was asked and not answered yet, and how fast the answers come.
+///
+/// The window, in bytes, is twice the product of the measured rate and the shortest round trip, at
+/// least two blocks and ``ExchangeConfiguration/windowMin``. The rate is measured as BBR measures it (draft-ietf-ccwg-bbr §4.5.2: bytes that
+/// arrived since the request was sent, by the time since the last arrival before it), so a window that
+/// is too small doubles with every round trip and one that fills the path stays where it is.
+
+import AROPrimitives
+import AROWire
+
+struct FetchLink {
+    enum Asked {
+        case block(CID)
+        case have([CID])
+        case attestations
+    }
+
+    struct Request {
+        var asked: Asked
+        /// What it may cost us in memory until it is answered.
+        var charge: Int
+        /// What it is expected to take, bytes.
+        var weight: Int
+        var sentAt: Instant
+        /// ``FetchLink/received`` when it was sent, and when the last byte of that had come.
+        var receivedBefore: Int
+        var receivedBeforeAt: Instant
+        /// We said that we do not want it any more.
+        var isCancelled = false
+    }
+
+    let peer: PeerHandle
+    private(set) var isOpen = false
+    var decoder = ExchangeAnswerDecoder()
+
+    /// In the order they were sent; those before `head` are answered.
+    private var requests: [Request] = []
+    private var head = 0
+    /// The number of the next request on the stream.
+    private var nextNumber: UInt64 = 0
+    /// What all unanswered blocks may cost.
+    private(set) var charged = 0
+    /// What all unanswered blocks are expected to take.
+    private(set) var weighed = 0
+
+    /// Bytes that arrived, and when the last did.
+    private(set) var received = 0
+    private var receivedAt: Instant
+    /// Bytes a second; nil before the first block.
+    private(set) var rate: Int?
+    private(set) var roundTrip: Duration?
+    /// When something was sent while nothing was under way: the next byte tells the round trip.
+    private var probeSentAt: Instant?
+
+    /// The stall clock runs from here, set back by progress.
+    private var stallFrom: Instant
+    private var stallBytes = 0
+
+    /// It answered MISSING: from then on it is only asked for what it says it holds.
+    var isPartial = false
+    var haveMapDueAt: Instant?
+    /// Blocks that it said it holds and then missed.
+    var brokenPromises = 0
+    var attestationsAsked = false
+    private(set) var blocksGiven = 0
+
+    init(peer: PeerHandle, at now: Instant) {
+        self.peer = peer
+        (receivedAt, stallFrom) = (now, now)
+    }
+
+    mutating func opened(at now: Instant) {
+        isOpen = true
+        (receivedAt, stallFrom) = (now, now)
+    }
+}
+
+// MARK: - Asking
+
+extension FetchLink {
+    var requestCount: Int { requests.count - head }
+    var isIdle: Bool { requestCount == 0 }
+
+    /// The next answer must be this one's.
+    var due: Request? { head < requests.count ? requests[head] : nil }
+
+    /// What the decoder may accept as a block now.
+    var blockMax: Int {
+        if case .block? = due?.asked { WireLimits.blockMax } else { 0 }
+    }
+
+    /// - Parameters:
+    ///   - charge: the most memory that the answer may take, bytes.
+    ///   - weight: what it is expected to take.
+    mutating func asked(_ asked: Asked, charge: Int = 0, weight: Int = 0, at now: Instant) {
+        if isIdle {
+            probeSentAt = now
+            receivedAt = now
+            (stallFrom, stallBytes) = (now, received)
+        }
+        requests.append(
+            Request(
+                asked: asked, charge: charge, weight: weight, sentAt: now,
+                receivedBefore: received, receivedBeforeAt: receivedAt))
+        nextNumber += 1
+        charged += charge
+        weighed += weight
+    }
+
+    /// Marks an unanswered request for the block and returns its number; nil where there is none.
+    mutating func cancelled(_ cid: CID) -> UInt64? {
+        for i in head..<requests.count where !requests[i].isCancelled {
+            guard case .block(cid) = requests[i].asked else { continue }
+            requests[i].isCancelled = true
+            return nextNumber - UInt64(requests.count - i)
+        }
+        return nil
+    }
+
+    /// The block under way is larger than was promised: charges the difference.
+    mutating func announced(_ byteCount: Int) -> Int {
+        let extra = max(0, byteCount - requests[head].charge)
+        requests[head].charge += extra
+        charged += extra
+        return extra
+    }
+
+    /// The blocks that are still owed, in the order they were asked for.
+    var blocksOwed: [CID] {
+        requests[head...].compactMap {
+            if case .block(let cid) = $0.asked { cid } else { nil }
+        }
+    }
+}
+
+// MARK: - Answers and speed
+
+extension FetchLink {
+    mutating func arrived(_ byteCount: Int, at now: Instant, _ config: ExchangeConfiguration) {
+        if let sent = probeSentAt {
+            let sample = max(now - sent, .microseconds(10))
+            roundTrip = roundTrip.map { min($0, sample) } ?? sample
+            probeSentAt = nil
+        }
+        received += byteCount
+        receivedAt = now
+        if received - stallBytes >= config.stallBytesMin {
+            (stallFrom, stallBytes) = (now, received)
+        }
+    }
+
+    /// The first unanswered request is answered.
+    mutating func answered(at now: Instant) -> Request {
+        let request = requests[head]
+        head += 1
+        charged -= request.charge
+        weighed -= request.weight
+        if head == requests.count || head >= 64 {
+            requests.removeFirst(head)
+            head = 0
+        }
+        (stallFrom, stallBytes) = (now, received)
+        return request
+    }
+
+    /// A whole block came in answer to `request`.
+    mutating func delivered(_ request: Request, at now: Instant) {
+        blocksGiven += 1
+        let time = max(1, (now - request.receivedBeforeAt).nanoseconds)
+        let bytes = Int64(clamping: received - request.receivedBefore)
+        let (scaled, overflow) = bytes.multipliedReportingOverflow(by: 1_000_000_000)
+        let sample = overflow ? Int.max / 4 : Int(clamping: scaled / time)
+        guard let old = rate, old > sample else {
+            rate = sample
+            return
+        }
+        rate = old - old / 8 + sample / 8
+    }
+
+    /// Bytes to have under way.
+    func window(_ config: ExchangeConfiguration) -> Int {
+        guard let rate, let roundTrip else { return config.windowMin }
+        let (product, overflow) = rate.multipliedReportingOverflow(
+            by: Int(roundTrip.nanoseconds / 1_000))
+        let bytes = overflow ? config.bytesInFlightMax : product / 500_000
+        return min(max(config.windowMin, bytes), config.bytesInFlightMax)
+    }
+
+    /// What more may be asked of it.
+    func budget(memory: Int, _ config: ExchangeConfiguration) -> AskBudget {
+        AskBudget(
+            requests: ExchangeLimits.requestsMax - requestCount, free: 2 - requestCount,
+            window: window(config) - weighed, memory: memory,
+            mayExceedMemory: memory == config.bytesInFlightMax)
+    }
+
+    /// Whether so little is under way that the next batch is worth a message.
+    func wantsBatch(_ config: ExchangeConfiguration) -> Bool {
+        isOpen && (requestCount < 2 || weighed <= window(config) / 4 * 3)
+    }
+
+    /// How long until an answer of `byteCount` bytes more would be complete; nil before anything was
+    /// measured.
+    func expectedTime(_ byteCount: Int) -> Duration? {
+        guard let rate, let roundTrip else { return nil }
+        let bytes = Int64(weighed + byteCount)
+        let (scaled, overflow) = bytes.multipliedReportingOverflow(by: 1_000_000_000)
+        guard !overflow, rate > 0 else { return .seconds(3_600) }
+        return roundTrip + .nanoseconds(scaled / Int64(rate))
+    }
+
+    /// When the peer is given up unless something comes; nil where it owes nothing.
+    func givenUpAt(_ config: ExchangeConfiguration) -> Instant? {
+        if !isOpen { return stallFrom + config.connectTimeout }
+        return isIdle ? nil : stallFrom + config.stallTimeout
+    }
+}

@@ -1,0 +1,179 @@
+/// The blocks that a fetch needs now and does not have yet: a bounded table, looked up by CID, with
+/// the open ones in the order in which the walk met them.
+
+import AROPrimitives
+import AROWire
+
+struct Want {
+    enum State {
+        /// The disk was asked for it.
+        case checking
+        /// To be asked of a peer.
+        case open
+        /// Asked of the peers in ``Want/holders``.
+        case requested
+        /// Verified and handed to the disk.
+        case writing
+    }
+
+    let cid: CID
+    /// Where in the walk's order it stands.
+    let order: UInt64
+    var state = State.checking
+    /// Places of the walk that wait for this node; empty for leaves.
+    var places: [Int] = []
+    /// The size that its parents promise.
+    var byteCount: Int?
+    /// File bytes to count when it is stored.
+    var fileBytes: UInt64 = 0
+    /// How often the walk met it.
+    var occurrences: UInt64 = 0
+    /// Its bytes were counted already.
+    var isAgain = false
+    /// Links that were asked, that hold it by their own word, and that do not: one bit a link.
+    var holders: UInt64 = 0
+    var saidHeld: UInt64 = 0
+    var saidMissing: UInt64 = 0
+    /// When the first holder should have it here, where known, and when to stop waiting for it alone.
+    var expectedAt: Instant?
+    var hedgeAt = Instant.distantFuture
+    /// Bytes of a block that is being written.
+    var writing = 0
+
+    /// The memory that an answer may take, bytes.
+    var charge: Int { byteCount ?? WireLimits.blockMax }
+
+    /// What an answer is expected to take, bytes.
+    var weight = 0
+}
+
+extension Want {
+    /// Whether a link's peer could give it, as far as we know.
+    func mayAsk(_ link: Int, isPartial: Bool) -> Bool {
+        let bit: UInt64 = 1 << UInt64(link)
+        return (holders | saidMissing) & bit == 0 && (!isPartial || saidHeld & bit != 0)
+    }
+}
+
+/// How much more may be asked of one peer.
+struct AskBudget {
+    /// Requests until the stream's bound.
+    var requests: Int
+    /// Requests that are always allowed, whatever they weigh.
+    var free: Int
+    /// Bytes until the peer's window is full, and until the fetch's memory is.
+    var window: Int
+    var memory: Int
+    /// Nothing is in memory: one block must fit, whatever the bound.
+    var mayExceedMemory: Bool
+
+    var isSpent: Bool { requests <= 0 || (free <= 0 && window <= 0) }
+
+    mutating func take(_ want: Want) -> Bool {
+        guard !isSpent, mayExceedMemory || want.charge <= memory,
+            free > 0 || want.weight <= window
+        else { return false }
+        mayExceedMemory = false
+        requests -= 1
+        free -= 1
+        window -= want.weight
+        memory -= want.charge
+        return true
+    }
+}
+
+struct Wants {
+    struct Ordered {
+        var cid: CID
+        var order: UInt64
+    }
+
+    private var table: [CID: Want] = [:]
+    /// The open ones, in order.
+    private(set) var open: [Ordered] = []
+    /// Those asked of peers, in the order they were first asked.
+    private(set) var requested: [CID] = []
+    private var lastOrder: UInt64 = 0
+
+    var count: Int { table.count }
+    var isEmpty: Bool { table.isEmpty }
+    /// Whether any of them must come from a peer.
+    var needPeers: Bool { !open.isEmpty || !requested.isEmpty }
+    /// The first of those that must come from a peer.
+    var firstMissing: CID? { open.first?.cid ?? requested.first }
+
+    subscript(_ cid: CID) -> Want? {
+        _read { yield table[cid] }
+        _modify { yield &table[cid] }
+    }
+
+    mutating func add(_ cid: CID) {
+        lastOrder += 1
+        table[cid] = Want(cid: cid, order: lastOrder)
+    }
+
+    @discardableResult
+    mutating func remove(_ cid: CID) -> Want? {
+        leaveLists(cid)
+        return table.removeValue(forKey: cid)
+    }
+
+    /// Changes the state; the want must exist.
+    mutating func set(_ cid: CID, _ state: Want.State) {
+        leaveLists(cid)
+        table[cid]!.state = state
+        switch state {
+        case .open:
+            let order = table[cid]!.order
+            let isLast = open.last.map { $0.order < order } ?? true
+            let at = isLast ? open.endIndex : open.firstIndex { $0.order > order }!
+            open.insert(Ordered(cid: cid, order: order), at: at)
+        case .requested: requested.append(cid)
+        case .checking, .writing:
+            (table[cid]!.holders, table[cid]!.saidHeld, table[cid]!.saidMissing) = (0, 0, 0)
+        }
+    }
+
+    private mutating func leaveLists(_ cid: CID) {
+        switch table[cid]?.state {
+        case .open: open.removeAll { $0.cid == cid }
+        case .requested: requested.removeAll { $0 == cid }
+        default: break
+        }
+    }
+
+    /// Takes open wants, in order, that the link may be asked for, as far as `budget` goes, and sets
+    /// them to requested.
+    mutating func take(for link: Int, isPartial: Bool, _ budget: inout AskBudget) -> [CID] {
+        var taken: [CID] = []
+        var kept: [Ordered] = []
+        var i = 0
+        while i < open.count, !budget.isSpent {
+            let cid = open[i].cid
+            if let want = table[cid], want.mayAsk(link, isPartial: isPartial) {
+                guard budget.take(want) else { break }
+                taken.append(cid)
+                table[cid]!.state = .requested
+                requested.append(cid)
+            } else {
+                kept.append(open[i])
+            }
+            i += 1
+        }
+        open.replaceSubrange(0..<i, with: kept)
+        return taken
+    }
+
+    /// A link's place is free: forgets what its peer said.
+    mutating func forget(link: Int) {
+        for entry in open { clear(entry.cid, link) }
+        for cid in requested { clear(cid, link) }
+    }
+
+    private mutating func clear(_ cid: CID, _ link: Int) {
+        let others: UInt64 = ~(1 << UInt64(link))
+        table[cid]!.holders &= others
+        table[cid]!.saidHeld &= others
+        table[cid]!.saidMissing &= others
+    }
+}

@@ -1,0 +1,27 @@
+/// What the participant tells of itself.
+
+import AROOverlay
+import AROPrimitives
+
+extension Participant {
+    func isInTable(_ peer: PeerHandle, book: borrowing PeerBook) -> Bool {
+        kademlia.isInTable(peer, book: book)
+    }
+
+    func describe(into status: inout NodeStatus) {
+        status.observedAddress = ownAddresses.observed
+        status.tablePeers = kademlia.tableCount
+        status.recordsHeld = kademlia.recordCount
+        status.rootsProvided = kademlia.publicationCount
+        status.fetchesRunning = exchange.counters.fetchesRunning
+        for drop in KademliaDrop.allCases {
+            note(drop.name, kademlia.dropCount(drop), in: &status)
+        }
+        note("message-of-unknown-family", unknownMessages, in: &status)
+        note("exchange-misconduct", misconduct, in: &status)
+    }
+
+    private func note(_ reason: String, _ count: UInt64, in status: inout NodeStatus) {
+        if count > 0 { status.drops.append(.init(reason: reason, count: count)) }
+    }
+}

@@ -1,0 +1,156 @@
+/// Everything of a node above messages and streams: the overlay, the content exchange, and the local
+/// user's requests. Knows peers, not sessions; a transport or a simulated world carries for it.
+///
+/// One input, then drain the outbox, then the next. `Switchboard.swift` routes between the parts.
+
+import AROContent
+import AROCrypto
+import AROOverlay
+import AROPrimitives
+import AROWire
+
+public struct Participant: ~Copyable {
+    public let id: PeerID
+    let identity: Identity
+    let configuration: Configuration
+    var kademlia: Kademlia
+    var exchange: Exchange
+    var requests = RequestTable()
+    var joins = Joins()
+    var ownAddresses: OwnAddresses
+    /// What the parts wanted done lately; drained by the switchboard.
+    var kademliaOut = KademliaOutbox()
+    /// Breaches of the content exchange by peers.
+    var misconduct: UInt64 = 0
+
+    public init(
+        configuration: Configuration, identity: consuming Identity, seed: UInt64,
+        at now: Instant, wallClock: UnixTime
+    ) {
+        var generator = Generator(seed: seed)
+        id = identity.id
+        kademlia = Kademlia(
+            configuration: configuration.kademlia, local: identity.id,
+            serves: configuration.servesDHT, generator: generator.fork("kademlia"), at: now,
+            wallClock: wallClock)
+        exchange = Exchange(
+            configuration: configuration.exchange, generator: generator.fork("exchange"))
+        ownAddresses = OwnAddresses(listening: configuration.addresses)
+        kademlia.addresses = ownAddresses.best
+        self.configuration = configuration
+        self.identity = identity
+    }
+
+    /// Takes one input. `now` must never go back. What is to be done is appended to `outbox`.
+    public mutating func handle(
+        _ input: borrowing ParticipantInput, at now: Instant, book: inout PeerBook,
+        into outbox: inout ParticipantOutbox
+    ) {
+        switch input {
+        case .peerConnected(let peer, let facts):
+            peerConnected(peer, facts, at: now, book: &book)
+        case .peerGone(let peer):
+            kademlia.peerGone(peer, at: now, book: &book, into: &kademliaOut)
+        case .peerUnreachable(let peer):
+            kademlia.peerUnreachable(peer, at: now, book: &book, into: &kademliaOut)
+            exchange.peerUnreachable(peer, at: now)
+        case .dialed(let address, let peer):
+            joins.dialed(address, peer)
+            startJoins(at: now, book: &book)
+        case .dialFailed(let address):
+            joins.dialFailed(address)
+            failJoins(into: &outbox)
+        case .message(let bytes, let peer):
+            received(bytes, from: peer, at: now, book: &book)
+        case .streamOpened(let stream, let room):
+            exchange.streamOpened(stream, room: room, at: now)
+        case .streamReceived(let stream, let bytes, let isFinished):
+            exchange.streamReceived(stream, bytes, isFinished: isFinished, at: now)
+        case .streamWritable(let stream, let room):
+            exchange.streamWritable(stream, room: room, at: now)
+        case .streamReset(let stream):
+            exchange.streamReset(stream, at: now)
+        case .deadline:
+            deadlinePassed(at: now, book: &book)
+        case .request(let request, let id):
+            begin(request, id, at: now, book: &book, into: &outbox)
+        case .cancel(let id):
+            cancel(id, at: now)
+        case .disk(let reply):
+            exchange.diskReplied(reply, at: now)
+        case .wallClock(let time):
+            kademlia.wallClockRead(time, at: now)
+        }
+        route(at: now, book: &book, into: &outbox)
+    }
+
+    /// A peer opened a stream for content, and its first byte was read. Returns its name.
+    public mutating func streamAccepted(
+        from peer: PeerHandle, room: Int, at now: Instant, book: inout PeerBook,
+        into outbox: inout ParticipantOutbox
+    ) -> ContentStream {
+        let stream = exchange.streamAccepted(from: peer, room: room, at: now)
+        route(at: now, book: &book, into: &outbox)
+        return stream
+    }
+
+    /// Streams are ended with a word of explanation, fetches without an event.
+    public mutating func shutDown(
+        at now: Instant, book: inout PeerBook, into outbox: inout ParticipantOutbox
+    ) {
+        exchange.shutDown(at: now)
+        route(at: now, book: &book, into: &outbox)
+    }
+
+    /// When the participant wants ``ParticipantInput/deadline``, and why.
+    public var nextDeadline: Wake? {
+        let overlay = kademlia.nextDeadline
+        guard let content = exchange.nextDeadline else {
+            return overlay.map { Wake(at: $0, reason: .overlay) }
+        }
+        guard let overlay, overlay <= content else { return Wake(at: content, reason: .content) }
+        return Wake(at: overlay, reason: .overlay)
+    }
+
+    /// Every peer that must stay in the book. The outbox must have been drained.
+    public func forEachUsedHandle(_ body: (PeerHandle) -> Void) {
+        kademlia.forEachUsedHandle(body)
+        exchange.markUsed(body)
+        joins.forEachUsedHandle(body)
+    }
+
+    // MARK: Facts
+
+    private mutating func peerConnected(
+        _ peer: PeerHandle, _ facts: PeerFacts, at now: Instant, book: inout PeerBook
+    ) {
+        if let observed = facts.observedAddress {
+            ownAddresses.reported(observed, by: peer)
+            kademlia.addresses = ownAddresses.best
+        }
+        kademlia.peerConnected(
+            peer, serves: facts.servesDHT, roundTrip: facts.roundTrip, at: now, book: &book,
+            into: &kademliaOut)
+    }
+
+    private mutating func received(
+        _ bytes: RawSpan, from peer: PeerHandle, at now: Instant, book: inout PeerBook
+    ) {
+        guard bytes.byteCount > 0 else { return }
+        switch MessageFamily(rawValue: bytes.unsafeLoad(as: UInt8.self) & 0xf0) {
+        case .kademlia:
+            kademlia.received(bytes, from: peer, at: now, book: &book, into: &kademliaOut)
+        case .membership, .announcement, .topic, nil: unknownMessages += 1
+        }
+    }
+
+    private mutating func deadlinePassed(at now: Instant, book: inout PeerBook) {
+        if let at = kademlia.nextDeadline, at <= now {
+            kademlia.deadlinePassed(at: now, book: &book, identity: identity, into: &kademliaOut)
+        }
+        if let at = exchange.nextDeadline, at <= now { exchange.deadlinePassed(at: now) }
+    }
+
+    /// Messages of a family that this version does not know.
+    var unknownMessages: UInt64 = 0
+}

@@ -1,0 +1,384 @@
+/// Running operations: sending what look-ups and placements decide, and telling them what came back.
+
+import AROPrimitives
+import AROCrypto
+import AROWire
+
+extension Kademlia {
+    // MARK: Starting and ending
+
+    mutating func start(
+        _ goal: Operation.Goal, _ key: DHTKey, paths: Int, isBackground: Bool = false,
+        id: OperationID? = nil, at now: Instant, book: inout PeerBook,
+        into out: inout KademliaOutbox
+    ) -> OperationID {
+        let id = id ?? nextID()
+        guard isBackground || operations.count < configuration.operationsMax else {
+            if case .place = goal { placed(key, held: 0, at: now) }
+            return refuse(id, .tooManyOperations, into: &out)
+        }
+        let lookup = makeLookup(key, paths: paths, book)
+        table.touch(key, at: now)
+        operations.append(
+            Operation(
+                id: id, key: key, goal: goal, isBackground: isBackground, started: now,
+                lookup: lookup))
+        lookIntoOwnStore(id, at: now, book: &book, into: &out)
+        pump(id, at: now, book: &book, into: &out)
+        return id
+    }
+
+    private func makeLookup(
+        _ key: DHTKey, paths: Int, _ book: borrowing PeerBook
+    ) -> Lookup {
+        let start = table.closest(to: key, count: configuration.k, configuration, book)
+        var roundTrips: [RoundTripClass] = []
+        roundTrips.reserveCapacity(start.count)
+        for handle in start {
+            roundTrips.append(table.roundTrip(of: handle, key: book.key(handle)))
+        }
+        return Lookup(
+            target: key, paths: min(max(paths, 1), 8), start: start, roundTrips: roundTrips,
+            configuration, book)
+    }
+
+    /// What others stored at ourselves counts as the first answer.
+    private mutating func lookIntoOwnStore(
+        _ id: OperationID, at now: Instant, book: inout PeerBook, into out: inout KademliaOutbox
+    ) {
+        guard let i = operations.firstIndex(where: { $0.id == id }) else { return }
+        let time = wallClock(at: now)
+        switch operations[i].goal {
+        case .providers:
+            let own = store.providers(
+                of: operations[i].key, at: time, rotation: 0, fitting: .max)
+            for record in own.records { found(record, i, book: &book, into: &out) }
+        case .name: operations[i].name = store.name(operations[i].key, at: time)
+        case .closest, .join, .refresh, .place: break
+        }
+    }
+
+    private mutating func end(
+        _ i: Int, _ outcome: KademliaOutcome, at now: Instant, into out: inout KademliaOutbox
+    ) {
+        let operation = operations.remove(at: i)
+        requests.ended(operation.id, lifetime: configuration.requestLifetime)
+        if !operation.isBackground {
+            out.events.append(.ended(operation.id, outcome, operation.report(at: now)))
+        }
+        guard case .place = operation.goal, case .held(let held, let wanted) = outcome else {
+            return
+        }
+        placed(operation.key, held: held, at: now)
+        if operation.isBackground {
+            out.events.append(.renewed(operation.key, held: held, of: wanted))
+        }
+    }
+
+    mutating func placed(_ key: DHTKey, held: Int, at now: Instant) {
+        publications.placed(key, held: held, at: now, configuration, &generator)
+    }
+
+    // MARK: Deciding
+
+    /// Carries out what an operation decides until it waits or ends.
+    mutating func pump(
+        _ id: OperationID, at now: Instant, book: inout PeerBook, into out: inout KademliaOutbox
+    ) {
+        while let i = operations.firstIndex(where: { $0.id == id }) {
+            if operations[i].placement != nil {
+                guard pumpPlacement(i, at: now, book: book, into: &out) else { return }
+            } else {
+                switch operations[i].lookup.next() {
+                case .ask(let peer): send(.find, to: peer, i, at: now, book: book, into: &out)
+                case .wait: return
+                case .finished: lookupFinished(i, at: now, into: &out)
+                }
+            }
+        }
+    }
+
+    /// Returns whether there may be more to decide.
+    private mutating func pumpPlacement(
+        _ i: Int, at now: Instant, book: borrowing PeerBook, into out: inout KademliaOutbox
+    ) -> Bool {
+        switch operations[i].placement!.next() {
+        case .store(let peer): send(.store, to: peer, i, at: now, book: book, into: &out)
+        case .readBack(let peer): send(.readBack, to: peer, i, at: now, book: book, into: &out)
+        case .wait: return false
+        case .finished:
+            let placement = operations[i].placement!
+            end(i, .held(by: placement.held, of: placement.wanted), at: now, into: &out)
+        }
+        return true
+    }
+
+    private mutating func lookupFinished(
+        _ i: Int, at now: Instant, into out: inout KademliaOutbox
+    ) {
+        let operation = operations[i]
+        let nobody = operation.lookup.answers == 0
+        switch operation.goal {
+        case .closest where nobody, .join where nobody:
+            end(i, .failed(.noPeers), at: now, into: &out)
+        case .closest, .refresh:
+            end(i, .closest(operation.lookup.closest(configuration.k)), at: now, into: &out)
+        case .join:
+            staggerRefreshes(at: now)
+            let live = table.liveCount(configuration)
+            end(i, .joined(peers: live), at: now, into: &out)
+        case .providers:
+            let found = operation.providersFound.count
+            let failed = nobody && found == 0
+            end(
+                i, failed ? .failed(.noPeers) : .searched(providers: found), at: now, into: &out)
+        case .name:
+            let outcome: KademliaOutcome =
+                operation.name.map { .name($0) } ?? .failed(nobody ? .noPeers : .nameNotFound)
+            end(i, outcome, at: now, into: &out)
+        case .place(let record):
+            let nearest = operation.lookup.closest(2 * configuration.k)
+            operations[i].placement = Placement(record, at: nearest, k: configuration.k)
+        }
+    }
+
+    // MARK: Sending
+
+    private mutating func send(
+        _ purpose: Request.Purpose, to peer: PeerHandle, _ i: Int, at now: Instant,
+        book: borrowing PeerBook, into out: inout KademliaOutbox
+    ) {
+        let known = table.roundTrip(of: peer, key: book.key(peer))
+        let number = requests.started(
+            to: peer, purpose, for: operations[i].id,
+            expected: times.expected(of: known, within: configuration), at: now, &generator)
+        operations[i].messages += 1
+        out.send(message(purpose, number: number, operations[i]), to: peer)
+    }
+
+    /// Asks a contact whether it lives.
+    mutating func probe(
+        _ peer: PeerHandle, at now: Instant, book: borrowing PeerBook,
+        into out: inout KademliaOutbox
+    ) {
+        guard !requests.isProbing(peer) else { return }
+        let known = table.roundTrip(of: peer, key: book.key(peer))
+        let number = requests.started(
+            to: peer, .probe, for: nil,
+            expected: times.expected(of: known, within: configuration), at: now, &generator)
+        out.send(message(.probe, number: number, nil), to: peer)
+    }
+
+    private func message(
+        _ purpose: Request.Purpose, number: UInt32, _ operation: Operation?
+    ) -> KademliaMessage {
+        func find(_ wanted: KademliaFind.Wanted, _ key: DHTKey) -> KademliaMessage {
+            .find(KademliaFind(request: number, serves: serves, wanted: wanted, key: key))
+        }
+        guard purpose != .probe, let operation else { return find(.signOfLife, table.local) }
+        guard let record = operation.placement?.record else {
+            return find(operation.wanted, operation.key)
+        }
+        guard purpose == .readBack else {
+            return .store(KademliaStore(request: number, serves: serves, record: record))
+        }
+        switch record {
+        case .provider: return find(.provider(local), operation.key)
+        case .name: return find(.name, operation.key)
+        }
+    }
+
+    /// The time of a request has come.
+    mutating func handle(
+        _ event: Requests.Event, at now: Instant, book: inout PeerBook,
+        into out: inout KademliaOutbox
+    ) {
+        switch event {
+        case .transmit(let request, let isLate):
+            let i = index(of: request)
+            guard request.purpose == .probe || i != nil else { return }
+            let number = request.number | UInt32(request.transmissions - 1)
+            out.send(
+                message(request.purpose, number: number, i.map { operations[$0] }),
+                to: request.peer)
+            guard let i else { return }
+            operations[i].messages += 1
+            guard isLate, request.purpose == .find else { return }
+            operations[i].lookup.late(request.peer)
+            pump(operations[i].id, at: now, book: &book, into: &out)
+        case .suspended(let request):
+            lost(request, isFinal: false, at: now, book: &book, into: &out)
+        case .expired(let request):
+            lost(request, isFinal: true, at: now, book: &book, into: &out)
+            guard request.transmissions == KademliaConfiguration.transmissionsMax else { return }
+            failed(request.peer, count: 1, at: now, book: &book, into: &out)
+        }
+    }
+
+    private func index(of request: Request) -> Int? {
+        guard let id = request.operation else { return nil }
+        return operations.firstIndex { $0.id == id }
+    }
+
+    /// An operation goes on without the answer to this request, which may (or, where `isFinal`,
+    /// cannot) come late.
+    mutating func lost(
+        _ request: Request, isFinal: Bool, at now: Instant, book: inout PeerBook,
+        into out: inout KademliaOutbox
+    ) {
+        guard let i = index(of: request) else { return }
+        switch request.purpose {
+        case .probe: return
+        case .find where isFinal: operations[i].lookup.failed(request.peer)
+        case .find: operations[i].lookup.suspended(request.peer)
+        case .store, .readBack: operations[i].placement?.failed(request.peer)
+        }
+        pump(operations[i].id, at: now, book: &book, into: &out)
+    }
+
+    // MARK: Answers
+
+    mutating func answered(
+        _ stored: KademliaStored, by peer: PeerHandle, at now: Instant, book: inout PeerBook,
+        into out: inout KademliaOutbox
+    ) {
+        guard let request = awaited(stored.request, by: peer, at: now, book: &book, into: &out),
+            let i = index(of: request), request.purpose == .store
+        else { return }
+        operations[i].placement?.stored(peer, stored.status)
+        pump(operations[i].id, at: now, book: &book, into: &out)
+    }
+
+    mutating func answered(
+        _ answer: KademliaAnswer, by peer: PeerHandle, at now: Instant, book: inout PeerBook,
+        into out: inout KademliaOutbox
+    ) {
+        guard let request = awaited(answer.request, by: peer, at: now, book: &book, into: &out),
+            let i = index(of: request)
+        else { return }
+        let id = operations[i].id
+        switch request.purpose {
+        case .find: read(answer, by: peer, i, at: now, book: &book, into: &out)
+        case .readBack: readBack(answer, by: peer, i)
+        case .store, .probe: return
+        }
+        pump(id, at: now, book: &book, into: &out)
+    }
+
+    /// The request that a peer answers: the peer lives, serves, and is so and so fast.
+    private mutating func awaited(
+        _ number: UInt32, by peer: PeerHandle, at now: Instant, book: inout PeerBook,
+        into out: inout KademliaOutbox
+    ) -> Request? {
+        guard let (request, roundTrip) = requests.answered(number, by: peer, at: now) else {
+            drops.count(.unsolicited)
+            return nil
+        }
+        times.measured(roundTrip)
+        heard(peer, RoundTripClass(roundTrip), at: now, book: &book, into: &out)
+        return request
+    }
+
+    private mutating func readBack(_ answer: KademliaAnswer, by peer: PeerHandle, _ i: Int) {
+        guard let placement = operations[i].placement else { return }
+        let isHeld =
+            switch (answer.records, placement.record) {
+            case (.providers(let records), .provider(let ours)): records.contains(ours)
+            case (.name(let record), .name(let ours)): record == ours
+            default: false
+            }
+        operations[i].placement?.readBack(peer, isHeld: isHeld)
+    }
+
+    private mutating func read(
+        _ answer: KademliaAnswer, by peer: PeerHandle, _ i: Int, at now: Instant,
+        book: inout PeerBook, into out: inout KademliaOutbox
+    ) {
+        guard let reading = operations[i].lookup.answered(peer) else { return }
+        take(answer.records, i, at: now, book: &book, into: &out)
+        let reach = book.addresses(peer).first.map { Reach($0) } ?? .anywhere
+        for contact in answer.contacts where contact.id != local {
+            take(contact, reach, reading, i, book: &book)
+        }
+        operations[i].lookup.finished(reading)
+    }
+
+    /// A contact that somebody named: interned only if the look-up wants it.
+    private mutating func take(
+        _ contact: Contact, _ reach: Reach, _ reading: Lookup.Reading, _ i: Int,
+        book: inout PeerBook
+    ) {
+        let known = book.handle(of: contact.id)
+        let usable = reach.usable(contact.addresses, limit: Contact.addressesMax)
+        guard let address = known.flatMap({ book.addresses($0).first }) ?? usable.first else {
+            return drops.count(.contactUnusable)
+        }
+        let key = known.map { book.key($0) } ?? DHTKey(peer: contact.id)
+        let network = cappedNetwork(of: address, configuration) ?? 0
+        guard operations[i].lookup.admits(key, network: network, from: reading) else { return }
+        let handle = known ?? book.intern(contact.id, key: key)
+        book.suggest(usable, for: handle)
+        operations[i].lookup.named(
+            handle, key: key, network: network,
+            roundTrip: table.roundTrip(of: handle, key: key), by: reading)
+    }
+
+    // MARK: Records
+
+    private mutating func take(
+        _ records: KademliaAnswer.Records, _ i: Int, at now: Instant, book: inout PeerBook,
+        into out: inout KademliaOutbox
+    ) {
+        let time = wallClock(at: now)
+        switch (records, operations[i].goal) {
+        case (.none, _): return
+        case (.providers(let records), .providers) where records.first?.key == operations[i].key:
+            for record in records { take(record, i, at: time, book: &book, into: &out) }
+        case (.name(let record), .name): take(record, i, at: time)
+        default: drops.count(.recordUnasked)
+        }
+    }
+
+    private mutating func take(
+        _ record: ProviderRecord, _ i: Int, at time: UnixTime, book: inout PeerBook,
+        into out: inout KademliaOutbox
+    ) {
+        guard !operations[i].providersFound.contains(record.provider) else { return }
+        do throws(RecordFailure) {
+            try record.verify(at: time)
+        } catch {
+            return drops.count(KademliaDrop(error))
+        }
+        found(record, i, book: &book, into: &out)
+    }
+
+    private mutating func found(
+        _ record: ProviderRecord, _ i: Int, book: inout PeerBook, into out: inout KademliaOutbox
+    ) {
+        guard case .providers(let limit) = operations[i].goal, record.provider != local,
+            operations[i].providersFound.count < limit
+        else { return }
+        operations[i].providersFound.append(record.provider)
+        let handle = book.intern(record.provider)
+        book.suggest(record.addresses, for: handle)
+        out.events.append(.provider(operations[i].id, record, handle))
+        if operations[i].providersFound.count >= limit { operations[i].lookup.stop() }
+    }
+
+    private mutating func take(_ record: NameRecord, _ i: Int, at time: UnixTime) {
+        guard record != operations[i].name else { return nameAnswered(i) }
+        guard record.key == operations[i].key else { return drops.count(.recordUnasked) }
+        do throws(RecordFailure) {
+            try record.verify(at: time)
+        } catch {
+            return drops.count(KademliaDrop(error))
+        }
+        if operations[i].name.map({ record.supersedes($0) }) ?? true { operations[i].name = record }
+        nameAnswered(i)
+    }
+
+    private mutating func nameAnswered(_ i: Int) {
+        operations[i].nameAnswers += 1
+        if operations[i].nameAnswers >= configuration.nameQuorum { operations[i].lookup.stop() }
+    }
+}

@@ -1,0 +1,94 @@
+/// Kademlia's numbers, each with its origin. "Kademlia" is Maymounkov and Mazières 2002 (the long
+/// version's sections), "S/Kademlia" is Baumgart and Mies 2007.
+
+import AROPrimitives
+import AROWire
+
+public struct KademliaConfiguration: Sendable {
+    /// Contacts of a bucket, holders of a record, and the breadth of a look-up. Kademlia §2.2: 20.
+    public var k = 20
+    /// Requests under way at once while a look-up converges. Kademlia §2.3: 3.
+    public var alpha = 3
+    /// Disjoint paths of a look-up that precedes a write. S/Kademlia §5: 4 to 8 against strong
+    /// adversaries; 3 costs a third more messages than one path. A guess at the middle.
+    public var writePaths = 3
+    /// Requests under way at once on each of several paths. S/Kademlia's look-ups are sequential;
+    /// 2 hides one slow peer. A guess.
+    public var pathWidth = 2
+    /// Peers that one look-up may ask. A look-up among 10,000 peers asks about 30. A guess.
+    public var lookupAskedMax = 120
+    /// Candidates that one look-up remembers: those it may ask and as many again. A guess.
+    public var lookupCandidatesMax = 240
+    /// Candidates of one /24 or /56 in one look-up. A guess; go-libp2p-kad-dht keeps 3 in a table.
+    public var lookupPerNetworkMax = 4
+
+    /// Contacts of one network in a bucket and in the table: go-libp2p-kad-dht's filter, 2 and 3.
+    public var bucketPerNetworkMax = 2
+    public var tablePerNetworkMax = 3
+    /// Loopback and private addresses do not count against the caps of a network: nobody outside
+    /// can be reached there, and tests and simulations live on one network.
+    public var privateNetworksAreExempt = true
+    /// Spare contacts of a bucket (Kademlia §4.1 keeps some, without a number). A guess.
+    public var sparesPerBucket = 5
+    /// Unanswered requests in a row after which a contact is neither told to others nor asked
+    /// while there are better. Kademlia §4.1: 5 with fixed timeouts; a request is sent four times
+    /// here, so that two make eight.
+    public var failuresUntilStale = 2
+    /// A contact that was heard from within this time need not prove itself to stay in a full
+    /// bucket. A guess; BEP 5 calls a node good for 15 minutes.
+    public var trustedFor = Duration.minutes(15)
+    /// Kademlia §2.3: buckets without a look-up for an hour are refreshed.
+    public var refreshInterval = Duration.hours(1)
+
+    /// Times one request is sent: as many as its number can count. Four get through 10 % loss
+    /// (each way) with 99.9 %, through 30 % with 93 %.
+    public static let transmissionsMax = 4
+    /// A request is forgotten, and counted against the contact, this long after it was sent, or
+    /// later where the peer is known to be slow. A guess at the slowest useful peer.
+    public var requestLifetime = Duration.seconds(2)
+    /// The expected time until an answer is kept between these. Guesses: a scheduler's hiccup, and
+    /// a geostationary path twice.
+    public var expectedMin = Duration.milliseconds(20)
+    public var expectedMax = Duration.milliseconds(1_500)
+    /// What is expected before anything was measured: a little above the 90th percentile of the
+    /// round trips of the public internet (King data set: about 400 ms).
+    public var expectedFirst = Duration.milliseconds(500)
+
+    /// Distinct valid answers after which a name counts as resolved without asking the rest of the
+    /// k closest: go-libp2p's quorum for IPNS, 16.
+    public var nameQuorum = 16
+    /// Records kept: about 250 bytes each. A guess.
+    public var recordsMax = 16_384
+    /// Provider records kept of one key. A guess: more than one answer can carry, times eight.
+    public var recordsPerKeyMax = 64
+    /// Records kept of one author, over all keys. A guess.
+    public var recordsPerAuthorMax = 1_024
+    public var providerLifetime = RecordLimits.providerLifetimeMax
+
+    /// What one peer may ask: at once, and then each second. Guesses; a look-up asks a peer once.
+    public var asksBurst = 400
+    public var asksPerSecond = 100
+    /// What one peer may store: at once, and then each second. Guesses; in a small network every
+    /// peer gets every record of a publisher.
+    public var storesBurst = 500
+    public var storesPerSecond = 20
+    /// Peers whose rate is remembered. A guess.
+    public var ratesMax = 256
+
+    /// Operations of the user under way at once. A guess.
+    public var operationsMax = 256
+    /// Renewals and refreshes under way at once, so that a node with many records speaks evenly.
+    public var backgroundMax = 2
+    /// Keys that a node may provide and names that it may publish. A guess.
+    public var publicationsMax = 65_536
+    /// A publication that nobody holds is tried again after this time. A guess.
+    public var publicationRetry = Duration.minutes(1)
+    /// A node without live contacts asks those it once knew after the first, then ever later until
+    /// the last of these times. Guesses.
+    public var rescueFirst = Duration.seconds(5)
+    public var rescueLast = Duration.minutes(5)
+    /// Contacts asked in one such attempt. A guess.
+    public static let rescuedAtOnce = 8
+
+    public init() {}
+}

@@ -1,0 +1,136 @@
+/// What Kademlia wants done and what it found: plain values that the caller drains after each call.
+
+import AROPrimitives
+import AROWire
+
+/// One of a node's look-ups, searches and publications.
+public struct OperationID: Hashable, Comparable, Sendable {
+    public var number: UInt32
+
+    public init(number: UInt32) { self.number = number }
+
+    public static func < (a: Self, b: Self) -> Bool { a.number < b.number }
+}
+
+public struct KademliaOutbox: ~Copyable {
+    /// A message for a peer. Where there is no session, the caller opens one with the message as
+    /// its first payload; if that fails it says so by ``Kademlia/peerUnreachable(_:at:book:into:)``.
+    public struct Send: Hashable, Sendable {
+        public var peer: PeerHandle
+        /// Where the message lies in ``KademliaOutbox/bytes``.
+        public var range: Range<Int>
+    }
+
+    public private(set) var bytes: [UInt8] = []
+    public private(set) var sends: [Send] = []
+    public internal(set) var events: [KademliaEvent] = []
+
+    public init() {}
+
+    public var isEmpty: Bool { sends.isEmpty && events.isEmpty }
+
+    /// Forgets the contents, keeps the capacity.
+    public mutating func removeAll() {
+        bytes.removeAll(keepingCapacity: true)
+        sends.removeAll(keepingCapacity: true)
+        events.removeAll(keepingCapacity: true)
+    }
+
+    mutating func send(_ message: KademliaMessage, to peer: PeerHandle) {
+        let start = bytes.count
+        message.append(to: &bytes)
+        assert(bytes.count - start <= WireLimits.messageMax)
+        sends.append(Send(peer: peer, range: start..<bytes.count))
+    }
+}
+
+public enum KademliaEvent: Hashable, Sendable {
+    /// A search came upon a verified record; more may follow. The peer book knows its addresses.
+    case provider(OperationID, ProviderRecord, PeerHandle)
+    /// The last that is heard of an operation.
+    case ended(OperationID, KademliaOutcome, KademliaReport)
+    /// A renewal was read back.
+    case renewed(DHTKey, held: Int, of: Int)
+    /// No known peer answers any more: time to try the bootstrap addresses again.
+    case isolated
+}
+
+public enum KademliaOutcome: Hashable, Sendable {
+    /// The live peers nearest to the key, nearest first.
+    case closest([PeerHandle])
+    /// The search is over; this many providers were found.
+    case searched(providers: Int)
+    case name(NameRecord)
+    /// The record was read back from `by` of the `of` nearest peers. 0 of 0 where there are none.
+    case held(by: Int, of: Int)
+    /// The table has this many live contacts now.
+    case joined(peers: Int)
+    case failed(KademliaFailure)
+}
+
+public enum KademliaFailure: String, Error, Hashable, Sendable {
+    case noPeers = "no-peers"
+    case nameNotFound = "name-not-found"
+    case tooManyOperations = "too-many-operations"
+    case tooManyPublications = "too-many-publications"
+    case invalidName = "invalid-name"
+}
+
+/// What an operation took.
+public struct KademliaReport: Hashable, Sendable {
+    public var elapsed = Duration.zero
+    /// Messages sent, with every retransmission.
+    public var messages = 0
+    /// Peers that were asked in a row to come upon the nearest one.
+    public var hops = 0
+
+    public init() {}
+}
+
+/// What was dropped or refused, by stable names.
+public enum KademliaDrop: Int, CaseIterable, Sendable {
+    case malformed, unsolicited, asksOverRate, storesOverRate, notServing
+    case recordExpired, recordFromFuture, recordLifetime, recordSignature, recordLabel
+    case recordUnasked, recordsFull, contactUnusable, tableNetworkFull
+
+    public var name: String {
+        switch self {
+        case .malformed: "kademlia-malformed"
+        case .unsolicited: "kademlia-unsolicited"
+        case .asksOverRate: "kademlia-asks-over-rate"
+        case .storesOverRate: "kademlia-stores-over-rate"
+        case .notServing: "kademlia-not-serving"
+        case .recordExpired: "record-expired"
+        case .recordFromFuture: "record-from-future"
+        case .recordLifetime: "record-lifetime"
+        case .recordSignature: "record-signature"
+        case .recordLabel: "record-label"
+        case .recordUnasked: "record-unasked"
+        case .recordsFull: "records-full"
+        case .contactUnusable: "contact-unusable"
+        case .tableNetworkFull: "table-network-full"
+        }
+    }
+
+    init(_ failure: RecordFailure) {
+        switch failure {
+        case .expired: self = .recordExpired
+        case .fromFuture: self = .recordFromFuture
+        case .lifetime: self = .recordLifetime
+        case .signature: self = .recordSignature
+        case .label: self = .recordLabel
+        }
+    }
+}
+
+/// One number for each ``KademliaDrop``; nothing is allocated before the first drop.
+struct DropCounts: Sendable {
+    private var counts: [UInt64] = []
+
+    mutating func count(_ drop: KademliaDrop) {
+        if counts.isEmpty { counts = Array(repeating: 0, count: KademliaDrop.allCases.count) }
+        counts[drop.rawValue] &+= 1
+    }
+
+    subscript(drop: KademliaDrop) -> UInt64 { counts.isEmpty ? 0 : counts[drop.rawValue] }
+}

@@ -1,0 +1,57 @@
+/// One look-up, search, publication or refresh that is under way.
+
+import AROPrimitives
+import AROWire
+
+struct Operation: Sendable {
+    enum Goal: Sendable {
+        case closest, join, refresh
+        case providers(limit: Int)
+        case name
+        case place(KademliaStore.Record)
+    }
+
+    let id: OperationID
+    let key: DHTKey
+    let goal: Goal
+    /// Renewals and refreshes: nobody waits for their end.
+    let isBackground: Bool
+    let started: Instant
+    var lookup: Lookup
+    /// The second half of a publication.
+    var placement: Placement?
+    var messages = 0
+    var providersFound: [PeerID] = []
+    var name: NameRecord?
+    var nameAnswers = 0
+
+    init(
+        id: OperationID, key: DHTKey, goal: Goal, isBackground: Bool, started: Instant,
+        lookup: Lookup
+    ) {
+        (self.id, self.key, self.goal) = (id, key, goal)
+        (self.isBackground, self.started, self.lookup) = (isBackground, started, lookup)
+    }
+
+    /// What the look-up asks for.
+    var wanted: KademliaFind.Wanted {
+        switch goal {
+        case .closest, .join, .refresh, .place: .peers
+        case .providers: .providers
+        case .name: .name
+        }
+    }
+
+    func report(at now: Instant) -> KademliaReport {
+        var report = KademliaReport()
+        report.elapsed = now - started
+        report.messages = messages
+        report.hops = lookup.hops
+        return report
+    }
+
+    func forEachHandle(_ body: (PeerHandle) -> Void) {
+        lookup.forEachHandle(body)
+        placement?.forEachHandle(body)
+    }
+}

@@ -1,0 +1,117 @@
+/// What a node provides and the names it publishes: renewed at half of a record's life for as long as
+/// the user wants it.
+///
+/// A renewal comes up to a tenth early, by chance, so that a thousand keys that were published at once
+/// do not stay together.
+
+import AROPrimitives
+import AROCrypto
+import AROWire
+
+struct Publication: Sendable {
+    enum Subject: Hashable, Sendable {
+        case content
+        case name(label: [UInt8], value: [UInt8], sequence: UInt64, lifetime: Duration)
+    }
+
+    var key: DHTKey
+    var subject: Subject
+    /// When it is due again; the distant future while it is being placed.
+    var due: Instant
+
+    /// How long a record of it lives.
+    func lifetime(_ configuration: KademliaConfiguration) -> Duration {
+        switch subject {
+        case .content: configuration.providerLifetime
+        case .name(_, _, _, let lifetime): lifetime
+        }
+    }
+
+    /// A fresh, signed record.
+    func record(
+        addresses: [SocketAddress], wallClock: UnixTime, _ configuration: KademliaConfiguration,
+        signedBy identity: borrowing Identity
+    ) -> KademliaStore.Record {
+        switch subject {
+        case .content:
+            .provider(
+                ProviderRecord(
+                    key: key, addresses: addresses, issued: wallClock,
+                    lifetime: configuration.providerLifetime, signedBy: identity))
+        case .name(let label, let value, let sequence, let lifetime):
+            .name(
+                NameRecord(
+                    label: label, value: value, sequence: sequence, expires: wallClock + lifetime,
+                    signedBy: identity))
+        }
+    }
+}
+
+/// Sorted by key. A key has one publication: content and names do not meet, as both are hashes.
+struct Publications: Sendable {
+    private(set) var rows: [Publication] = [] {
+        didSet { nextDue = rows.min { $0.due < $1.due }?.due }
+    }
+    /// When the first of them is due. Kept, as it is asked for after every input.
+    private(set) var nextDue: Instant?
+
+    subscript(key: DHTKey) -> Publication? {
+        let i = position(of: key)
+        return i < rows.count && rows[i].key == key ? rows[i] : nil
+    }
+
+    mutating func set(_ publication: Publication) {
+        let i = position(of: publication.key)
+        if i < rows.count, rows[i].key == publication.key {
+            rows[i] = publication
+        } else {
+            rows.insert(publication, at: i)
+        }
+    }
+
+    mutating func remove(_ key: DHTKey) {
+        let i = position(of: key)
+        if i < rows.count, rows[i].key == key { rows.remove(at: i) }
+    }
+
+    /// The publication that has been due longest. It is taken to be under way from now on.
+    mutating func takeDue(at now: Instant) -> Publication? {
+        guard let i = rows.indices.min(by: { rows[$0].due < rows[$1].due }), rows[i].due <= now
+        else { return nil }
+        defer { rows[i].due = .distantFuture }
+        return rows[i]
+    }
+
+    /// A placement ended.
+    mutating func placed(
+        _ key: DHTKey, held: Int, at now: Instant, _ configuration: KademliaConfiguration,
+        _ generator: inout Generator
+    ) {
+        let i = position(of: key)
+        guard i < rows.count, rows[i].key == key else { return }
+        guard held > 0 else {
+            rows[i].due = now + configuration.publicationRetry
+            return
+        }
+        let half = rows[i].lifetime(configuration) / 2
+        rows[i].due = now + generator.between(half - half / 10, half)
+    }
+
+    /// There are peers again: what nobody holds is due at once.
+    mutating func retry(at now: Instant, _ configuration: KademliaConfiguration) {
+        for i in rows.indices
+        where rows[i].due != .distantFuture && rows[i].due - now <= configuration.publicationRetry {
+            rows[i].due = now
+        }
+    }
+
+    private func position(of key: DHTKey) -> Int {
+        var low = 0
+        var high = rows.count
+        while low < high {
+            let middle = (low + high) / 2
+            if rows[middle].key < key { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}

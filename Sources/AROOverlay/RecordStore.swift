@@ -1,0 +1,292 @@
+/// The records of other peers that a node keeps, sorted by key, kind and author: one of each.
+///
+/// Every cap is a number of records: in all, of one key, of one author. Where one is reached, the
+/// source (the network that the record was sent from) with the most records in question gives up the
+/// one that expires first: max-min fairness, so that a flood from one place pushes out itself. Authors
+/// and senders cost an attacker nothing, networks do.
+
+import AROPrimitives
+import AROCrypto
+import AROWire
+
+struct RecordStore: Sendable {
+    struct Stored: Sendable {
+        var key: DHTKey
+        var author: PeerID
+        var record: KademliaStore.Record
+        var expires: UnixTime
+        var source: UInt64
+
+        var place: (DHTKey, Kind, PeerID) { (key, record.kind, author) }
+    }
+
+    /// Names come before provider records that somebody puts under the same key.
+    enum Kind: UInt8, Comparable, Sendable {
+        case name, provider
+
+        static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    }
+
+    enum Outcome: Hashable, Sendable {
+        case held, superseded, full
+    }
+
+    private var slots: [Stored] = []
+    /// Positions in ``slots``, sorted: what moves on an insertion is small.
+    private var order: [UInt32] = []
+    private var free: [UInt32] = []
+    private var perAuthor = Tally<PeerID>()
+    private var perSource = Tally<UInt64>()
+
+    var count: Int { order.count }
+
+    // MARK: Reading
+
+    /// Valid provider records of a key: at most `count`, starting at one chosen by `rotation`, so
+    /// that different askers see different ones.
+    func providers(
+        of key: DHTKey, at now: UnixTime, rotation: Int, fitting room: Int
+    ) -> (records: [ProviderRecord], leftOut: Bool) {
+        let range = self.range(of: key, .provider)
+        var records: [ProviderRecord] = []
+        var left = room
+        var leftOut = false
+        for step in 0..<range.count {
+            let stored = slots[Int(order[range.lowerBound + (rotation + step) % range.count])]
+            guard case .provider(let record) = stored.record, stored.expires > now else { continue }
+            if record.bodyByteCount <= left {
+                left -= record.bodyByteCount
+                records.append(record)
+            } else {
+                leftOut = true
+            }
+        }
+        return (records, leftOut)
+    }
+
+    func provider(of key: DHTKey, by author: PeerID, at now: UnixTime) -> ProviderRecord? {
+        guard let stored = stored(key, .provider, author), stored.expires > now,
+            case .provider(let record) = stored.record
+        else { return nil }
+        return record
+    }
+
+    func name(_ key: DHTKey, at now: UnixTime) -> NameRecord? {
+        for i in range(of: key, .name) {
+            let stored = slots[Int(order[i])]
+            if case .name(let record) = stored.record, stored.expires > now { return record }
+        }
+        return nil
+    }
+
+    // MARK: Storing
+
+    /// Whether the store would change: asked before the signature is checked, which costs more.
+    func compare(_ record: KademliaStore.Record) -> Outcome? {
+        guard let old = stored(record.key, record.kind, record.author) else { return nil }
+        if old.record == record { return .held }
+        return record.supersedes(old.record) ? nil : .superseded
+    }
+
+    /// Keeps a verified record.
+    mutating func store(
+        _ record: KademliaStore.Record, source: UInt64, _ configuration: KademliaConfiguration
+    ) -> Outcome {
+        if let same = compare(record) { return same }
+        let (key, author) = (record.key, record.author)
+        let new = Stored(
+            key: key, author: author, record: record, expires: record.expires, source: source)
+        remove(key, record.kind, author)
+        guard makeRoom(for: new, configuration) else { return .full }
+        let slot = free.popLast() ?? UInt32(slots.count)
+        if Int(slot) == slots.count { slots.append(new) } else { slots[Int(slot)] = new }
+        order.insert(slot, at: position(of: key, record.kind, author))
+        perAuthor.add(author)
+        perSource.add(source)
+        return .held
+    }
+
+    private mutating func makeRoom(
+        for new: Stored, _ configuration: KademliaConfiguration
+    ) -> Bool {
+        if perAuthor[new.author] >= configuration.recordsPerAuthorMax { return false }
+        let sameKey = range(of: new.key, new.record.kind)
+        if sameKey.count >= configuration.recordsPerKeyMax {
+            remove(at: victim(in: sameKey, new, heaviest: heaviest(in: sameKey)))
+        }
+        if count >= configuration.recordsMax {
+            let most = perSource.most ?? new.source
+            remove(at: victim(in: 0..<count, new, heaviest: most))
+        }
+        return true
+    }
+
+    /// Of the records of one source, the one that expires first; of those the least in order.
+    private func victim(in range: Range<Int>, _ new: Stored, heaviest source: UInt64) -> Int {
+        var best: Int?
+        for i in range where slots[Int(order[i])].source == source {
+            if let b = best, slots[Int(order[b])].expires <= slots[Int(order[i])].expires {
+                continue
+            }
+            best = i
+        }
+        return best ?? range.lowerBound
+    }
+
+    private func heaviest(in range: Range<Int>) -> UInt64 {
+        var tally = Tally<UInt64>()
+        for i in range { tally.add(slots[Int(order[i])].source) }
+        return tally.most ?? 0
+    }
+
+    // MARK: Forgetting
+
+    mutating func remove(_ key: DHTKey, _ kind: Kind, _ author: PeerID) {
+        let i = position(of: key, kind, author)
+        if i < count, slots[Int(order[i])].place == (key, kind, author) { remove(at: i) }
+    }
+
+    mutating func expire(at now: UnixTime) {
+        for i in stride(from: count - 1, through: 0, by: -1)
+        where slots[Int(order[i])].expires <= now { remove(at: i) }
+        if count == 0 { self = RecordStore() }
+    }
+
+    private mutating func remove(at i: Int) {
+        let slot = order.remove(at: i)
+        perAuthor.remove(slots[Int(slot)].author)
+        perSource.remove(slots[Int(slot)].source)
+        free.append(slot)
+    }
+
+    // MARK: Searching
+
+    private func stored(_ key: DHTKey, _ kind: Kind, _ author: PeerID) -> Stored? {
+        let i = position(of: key, kind, author)
+        guard i < count else { return nil }
+        let stored = slots[Int(order[i])]
+        return stored.place == (key, kind, author) ? stored : nil
+    }
+
+    private func range(of key: DHTKey, _ kind: Kind) -> Range<Int> {
+        let start = position(of: key, kind, PeerID(key: .zero))
+        var end = start
+        while end < count, slots[Int(order[end])].key == key,
+            slots[Int(order[end])].record.kind == kind
+        { end += 1 }
+        return start..<end
+    }
+
+    private func position(of key: DHTKey, _ kind: Kind, _ author: PeerID) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if slots[Int(order[middle])].place < (key, kind, author) {
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+        return low
+    }
+}
+
+/// How many records each of many owners has: sorted by owner, so that nothing depends on hash order.
+struct Tally<Owner: Comparable & Sendable>: Sendable {
+    private var rows: [(owner: Owner, count: Int)] = []
+
+    subscript(owner: Owner) -> Int {
+        let i = position(of: owner)
+        return i < rows.count && rows[i].owner == owner ? rows[i].count : 0
+    }
+
+    /// The owner of most records; the least of several.
+    var most: Owner? {
+        var best: Int?
+        for i in rows.indices where best.map({ rows[$0].count < rows[i].count }) ?? true {
+            best = i
+        }
+        return best.map { rows[$0].owner }
+    }
+
+    mutating func add(_ owner: Owner) {
+        let i = position(of: owner)
+        if i < rows.count, rows[i].owner == owner {
+            rows[i].count += 1
+        } else {
+            rows.insert((owner, 1), at: i)
+        }
+    }
+
+    mutating func remove(_ owner: Owner) {
+        let i = position(of: owner)
+        precondition(i < rows.count && rows[i].owner == owner, "was never added")
+        rows[i].count -= 1
+        if rows[i].count == 0 { rows.remove(at: i) }
+    }
+
+    private func position(of owner: Owner) -> Int {
+        var low = 0
+        var high = rows.count
+        while low < high {
+            let middle = (low + high) / 2
+            if rows[middle].owner < owner { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}
+
+extension KademliaStore.Record {
+    var kind: RecordStore.Kind {
+        switch self {
+        case .provider: .provider
+        case .name: .name
+        }
+    }
+
+    var key: DHTKey {
+        switch self {
+        case .provider(let record): record.key
+        case .name(let record): record.key
+        }
+    }
+
+    var author: PeerID {
+        switch self {
+        case .provider(let record): record.provider
+        case .name(let record): record.publisher
+        }
+    }
+
+    var expires: UnixTime {
+        switch self {
+        case .provider(let record): record.expires
+        case .name(let record): record.expires
+        }
+    }
+
+    func verify(at now: UnixTime) throws(RecordFailure) {
+        switch self {
+        case .provider(let record): try record.verify(at: now)
+        case .name(let record): try record.verify(at: now)
+        }
+    }
+
+    func verifyDates(at now: UnixTime) throws(RecordFailure) {
+        switch self {
+        case .provider(let record): try record.verifyDates(at: now)
+        case .name(let record): try record.verifyDates(at: now)
+        }
+    }
+
+    /// Whether this record replaces `other` of the same key and author.
+    func supersedes(_ other: KademliaStore.Record) -> Bool {
+        switch (self, other) {
+        case (.name(let new), .name(let old)): new.supersedes(old)
+        case (.provider(let new), .provider(let old)):
+            (new.issued, new.expires) > (old.issued, old.expires)
+        case (.name, .provider), (.provider, .name): false
+        }
+    }
+}

@@ -1,0 +1,122 @@
+/// What was sent and not answered yet: when to send it again, when to race it, when to give up.
+///
+/// With T the time in which the peer is expected to answer: sent at 0, again at T (from then on others
+/// are asked in its place), at 1.5 T and at 2 T, suspended at 3 T, forgotten after
+/// ``KademliaConfiguration/requestLifetime``. T follows measured round-trip times, so that a look-up
+/// among fast peers does not wait as long as one among slow ones. What is in flight does not depend on
+/// sessions: a request to a peer without one opens it.
+
+import AROPrimitives
+import AROWire
+
+struct Request: Sendable {
+    enum Purpose: Hashable, Sendable {
+        /// Are you alive?
+        case probe
+        case find, store, readBack
+    }
+
+    /// The random number, its lower two bits zero.
+    var number: UInt32
+    var peer: PeerHandle
+    var purpose: Purpose
+    /// Whose request it is; nil for probes and for requests whose operation has ended.
+    var operation: OperationID?
+    var expected: Duration
+    var sent: Instant
+    var transmissions: UInt8
+    fileprivate var isSuspended = false
+    fileprivate var next: Instant
+
+    /// When transmission `i` is sent, counted from 0, after the first; the last is when the request
+    /// is suspended.
+    fileprivate func offset(_ i: Int) -> Duration {
+        switch i {
+        case 0: .zero
+        case 1: expected
+        case 2: expected * 3 / 2
+        case 3: expected * 2
+        default: expected * 3
+        }
+    }
+}
+
+struct Requests: Sendable {
+    enum Event: Sendable {
+        /// Send it again. `isLate` the first time: race it.
+        case transmit(Request, isLate: Bool)
+        case suspended(Request)
+        case expired(Request)
+    }
+
+    private(set) var pending: [Request] = []
+
+    /// When ``next(at:_:)`` will have something to say.
+    var deadline: Instant? { pending.min { $0.next < $1.next }?.next }
+
+    /// A request is being sent for the first time. Returns its number.
+    mutating func started(
+        to peer: PeerHandle, _ purpose: Request.Purpose, for operation: OperationID?,
+        expected: Duration, at now: Instant, _ generator: inout Generator
+    ) -> UInt32 {
+        let number = UInt32(truncatingIfNeeded: generator.next()) & ~3
+        pending.append(
+            Request(
+                number: number, peer: peer, purpose: purpose, operation: operation,
+                expected: expected, sent: now, transmissions: 1, next: now + expected))
+        return number
+    }
+
+    /// The peer answered with this number. Returns the request, which is forgotten, and the
+    /// round-trip time of the transmission that was answered; nil for an answer that nobody awaits.
+    mutating func answered(
+        _ number: UInt32, by peer: PeerHandle, at now: Instant
+    ) -> (Request, roundTrip: Duration)? {
+        guard
+            let i = pending.firstIndex(where: { $0.number == number & ~3 && $0.peer == peer }),
+            number & 3 < UInt32(pending[i].transmissions)
+        else { return nil }
+        let request = pending.remove(at: i)
+        return (request, max(now - request.sent - request.offset(Int(number & 3)), .zero))
+    }
+
+    /// The next thing to do about a request whose time has come; nil if there is none.
+    mutating func next(at now: Instant, lifetime: Duration) -> Event? {
+        guard let i = pending.indices.min(by: { pending[$0].next < pending[$1].next }),
+            pending[i].next <= now
+        else { return nil }
+        let sent = Int(pending[i].transmissions)
+        if pending[i].isSuspended { return .expired(pending.remove(at: i)) }
+        if sent < KademliaConfiguration.transmissionsMax {
+            pending[i].transmissions += 1
+            pending[i].next = pending[i].sent + pending[i].offset(sent + 1)
+            return .transmit(pending[i], isLate: sent == 1)
+        }
+        suspend(i, lifetime)
+        return .suspended(pending[i])
+    }
+
+    private mutating func suspend(_ i: Int, _ lifetime: Duration) {
+        pending[i].isSuspended = true
+        pending[i].next = pending[i].sent + max(pending[i].expected * 3, lifetime)
+    }
+
+    /// The peer cannot be reached: its requests are forgotten and returned.
+    mutating func unreachable(_ peer: PeerHandle) -> [Request] {
+        let lost = pending.filter { $0.peer == peer }
+        if !lost.isEmpty { pending.removeAll { $0.peer == peer } }
+        return lost
+    }
+
+    /// The operation has ended; late answers still tell that a peer lives and how fast it is.
+    mutating func ended(_ operation: OperationID, lifetime: Duration) {
+        for i in pending.indices where pending[i].operation == operation {
+            pending[i].operation = nil
+            suspend(i, lifetime)
+        }
+    }
+
+    func isProbing(_ peer: PeerHandle) -> Bool {
+        pending.contains { $0.peer == peer && $0.purpose == .probe }
+    }
+}

@@ -1,0 +1,275 @@
+/// Does what the clients of the control channel ask, with the node's handle.
+
+import ARONode
+import AROContent
+import AROPrimitives
+import AROWire
+import Foundation
+
+struct ControlAnswers: Sendable {
+    let node: NodeHandle
+
+    func answer(_ command: ControlCommand, _ client: ControlClientEnd) async throws {
+        switch command {
+        case .put(let path): try await put(path, client)
+        case .get(let root, let path, let from, let to, let publisher):
+            let options = FetchOptions(
+                root: try CID(root), path: path, range: try range(from, to),
+                publisher: try publisher.map(peer))
+            try await get(options, client)
+        case .list(let root, let path): try await list(root, path, client)
+        case .providers(let root, let limit):
+            for try await contact in node.providers(of: try CID(root), limit: limit) {
+                try await client.send(.provider(ProviderReport(contact)))
+            }
+        case .pinAdd(let root): try await pin(try CID(root), client)
+        case .pinRemove(let root):
+            guard try await node.unpin(try CID(root)) else {
+                throw FailureReport(.notFound, "\(root) was not pinned")
+            }
+        case .pinList:
+            for root in try await node.roots() where root.isPinned {
+                try await client.send(.root(RootReport(root)))
+            }
+        case .publish(let label, let target):
+            let held = try await node.publish(label, target: try CID(target))
+            try await client.send(.held(HeldReport(holders: held.held, wanted: held.wanted)))
+        case .resolve(let publisher, let label):
+            let name = try await node.resolve(label, of: try peer(publisher))
+            try await client.send(.name(NameReport(name)))
+        case .prove(let root):
+            let proof = try await node.proof(of: try CID(root))
+            try await client.send(.proof(ProofReport(proof: Data(proof))))
+        case .peers:
+            for peer in try await node.peers() { try await client.send(.peer(PeerReport(peer))) }
+        case .status: try await client.send(.status(try await status()))
+        case .id: try await client.send(.id(IdentityReport(node)))
+        }
+    }
+
+    private func peer(_ text: String) throws -> PeerID {
+        guard let peer = PeerID(text) else {
+            throw FailureReport(.usage, "'\(text)' is no peer (bafzaa…)")
+        }
+        return peer
+    }
+
+    private func range(_ from: UInt64?, _ to: UInt64?) throws -> Range<UInt64>? {
+        if from == nil, to == nil { return nil }
+        let range = (from ?? 0, to ?? .max)
+        guard range.0 < range.1 else { throw FailureReport(.usage, "the range is empty") }
+        return range.0..<range.1
+    }
+}
+
+// MARK: - Put and get
+
+extension ControlAnswers {
+    private func put(_ path: String?, _ client: ControlClientEnd) async throws {
+        let result = try await reporting(to: client) { report in
+            let progress: JobProgress = { done, total in
+                report(ProgressReport(phase: .importing, done: done, total: total))
+            }
+            guard let path else {
+                return try await node.put(
+                    next: { try await client.nextBytes() }, progress: progress)
+            }
+            return try await node.put(path: path, progress: progress)
+        }
+        try await client.send(.put(PutReport(result)))
+    }
+
+    private func get(_ options: FetchOptions, _ client: ControlClientEnd) async throws {
+        let target = try await fetch(options, client)
+        var entry = try await node.entry(target)
+        entry.name = options.path.last ?? ""
+        try await send(entry, at: [], options, client)
+    }
+
+    /// Returns what the path leads to.
+    private func fetch(_ options: FetchOptions, _ client: ControlClientEnd) async throws -> CID {
+        try await reporting(to: client) { report in
+            var target = options.path.isEmpty ? options.root : nil
+            for try await progress in node.fetch(options) {
+                target = progress.target ?? target
+                report(ProgressReport(progress))
+            }
+            if let target { return target }
+            return try await node.entry(options.root, path: options.path).cid
+        }
+    }
+
+    private func pin(_ root: CID, _ client: ControlClientEnd) async throws {
+        _ = try await fetch(FetchOptions(root: root), client)
+        try await node.pin(root)
+    }
+
+    /// Sends an entry, a file with its bytes, a directory with all that is in it.
+    private func send(
+        _ entry: ContentEntry, at path: [String], _ options: FetchOptions,
+        _ client: ControlClientEnd
+    ) async throws {
+        try await client.send(.entry(EntryReport(entry, at: path)))
+        switch entry.kind {
+        case .file: try await sendFile(entry.cid, options, client)
+        case .symlink: break
+        case .directory:
+            for child in try await node.list(entry.cid) {
+                try await send(child, at: path + [child.name], options, client)
+            }
+        }
+    }
+
+    /// A block that turns out to be damaged was set aside by the store: it is fetched again, and the
+    /// file goes on where it stopped.
+    private func sendFile(
+        _ file: CID, _ options: FetchOptions, _ client: ControlClientEnd
+    ) async throws {
+        var start = options.range?.lowerBound ?? 0
+        let end = options.range?.upperBound ?? .max
+        for attempt in 1... {
+            do {
+                let range = start == 0 && end == .max ? nil : start..<max(start, end)
+                for try await chunk in node.read(file, range: range) {
+                    try await client.send(bytes: chunk)
+                    start += UInt64(chunk.count)
+                }
+                return
+            } catch let failure as StoreFailure where attempt < 3 && failure.isMissingBlock {
+                for try await _ in node.fetch(FetchOptions(root: file)) {}
+            }
+        }
+    }
+
+    /// Runs a job and passes its progress on, at most every tenth of a second.
+    private func reporting<T: Sendable>(
+        to client: ControlClientEnd,
+        _ job: @escaping @Sendable (@escaping @Sendable (ProgressReport) -> Void) async throws -> T
+    ) async throws -> T {
+        let (reports, sink) = AsyncStream.makeStream(
+            of: ProgressReport.self, bufferingPolicy: .bufferingNewest(1))
+        return try await withThrowingTaskGroup(of: T?.self) { group in
+            group.addTask {
+                for await report in reports {
+                    try? await client.send(.progress(report))
+                    try? await Task.sleep(nanoseconds: 100_000_000)
+                }
+                return nil
+            }
+            group.addTask {
+                defer { sink.finish() }
+                return try await job { sink.yield($0) }
+            }
+            defer { group.cancelAll() }
+            while let result = try await group.next() {
+                if let result { return result }
+            }
+            throw CancellationError()
+        }
+    }
+}
+
+extension StoreFailure {
+    fileprivate var isMissingBlock: Bool {
+        switch self {
+        case .notFound, .corrupt: true
+        default: false
+        }
+    }
+}
+
+// MARK: - Lists and status
+
+extension ControlAnswers {
+    private func list(
+        _ root: String?, _ path: [String], _ client: ControlClientEnd
+    ) async throws {
+        guard let root else {
+            for root in try await node.roots() { try await client.send(.root(RootReport(root))) }
+            return
+        }
+        let entry = try await node.entry(try CID(root), path: path)
+        guard entry.kind == .directory else {
+            return try await client.send(.entry(EntryReport(entry, at: [])))
+        }
+        for child in try await node.list(entry.cid) {
+            try await client.send(.entry(EntryReport(child, at: [child.name])))
+        }
+    }
+
+    private func status() async throws -> StatusReport {
+        let status = try await node.status()
+        let usage = try await node.usage()
+        return StatusReport(
+            peer: "\(node.id)", addresses: node.addresses.map(\.description),
+            observedAddress: status.observedAddress?.description, process: getpid(),
+            uptimeSeconds: node.uptime.seconds, sessions: status.sessions,
+            tablePeers: status.tablePeers, recordsHeld: status.recordsHeld,
+            rootsProvided: status.rootsProvided, fetchesRunning: status.fetchesRunning,
+            datagramsIn: status.datagramsIn, datagramsOut: status.datagramsOut,
+            bytesIn: status.bytesIn, bytesOut: status.bytesOut, storeBytes: usage.bytes,
+            storeBlocks: usage.blocks, quota: node.quota,
+            drops: Dictionary(status.drops.map { ($0.reason, $0.count) }, uniquingKeysWith: +))
+    }
+}
+
+extension ProviderReport {
+    init(_ contact: Contact) {
+        self.init(peer: "\(contact.id)", addresses: contact.addresses.map(\.description))
+    }
+}
+
+extension PutReport {
+    init(_ result: PutResult) {
+        self.init(
+            cid: "\(result.root)", bytes: result.byteCount, holders: result.announced?.held ?? 0,
+            wanted: result.announced?.wanted ?? 0)
+    }
+}
+
+extension ProgressReport {
+    init(_ progress: FetchProgress) {
+        self.init(
+            phase: .fetching, done: progress.bytesStored, total: progress.bytesWanted,
+            providers: progress.providers, fetched: progress.bytesFetched)
+    }
+}
+
+extension EntryReport {
+    init(_ entry: ContentEntry, at path: [String]) {
+        self.init(
+            path: path, kind: entry.kind, cid: "\(entry.cid)", bytes: entry.byteCount,
+            target: entry.target)
+    }
+}
+
+extension RootReport {
+    init(_ root: HeldRoot) {
+        self.init(
+            cid: "\(root.root)", bytes: root.byteCount, name: root.name, pinned: root.isPinned)
+    }
+}
+
+extension NameReport {
+    init(_ name: ResolvedName) {
+        self.init(
+            cid: "\(name.target)", sequence: name.sequence, expires: name.expires.seconds)
+    }
+}
+
+extension PeerReport {
+    init(_ peer: PeerStatus) {
+        self.init(
+            peer: "\(peer.id)", address: "\(peer.address)", connected: peer.isConnected,
+            inTable: peer.isInTable, roundTripMilliseconds: peer.roundTrip?.milliseconds,
+            bytesIn: peer.bytesIn, bytesOut: peer.bytesOut)
+    }
+}
+
+extension IdentityReport {
+    init(_ node: NodeHandle) {
+        self.init(
+            peer: "\(node.id)", addresses: node.addresses.map(\.description),
+            dataDirectory: node.dataDirectory)
+    }
+}

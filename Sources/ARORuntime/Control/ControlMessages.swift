@@ -1,0 +1,251 @@
+/// What is said over the control channel. Every message is a JSON object with one key, which names
+/// it: `{"put":{…}}`. One connection carries one request; hanging up cancels it.
+
+import AROPrimitives
+import Foundation
+
+package struct ControlRequest: Codable, Hashable, Sendable {
+    package var version: Int
+    package var command: ControlCommand
+
+    package init(_ command: ControlCommand) {
+        (version, self.command) = (ControlLimits.version, command)
+    }
+}
+
+package enum ControlCommand: Codable, Hashable, Sendable {
+    /// Store the file or directory at `path`, or the bytes that follow up to ``ControlEvent/end``.
+    case put(path: String?)
+    /// Fetch, then send the content: ``ControlEvent/entry(_:)`` and bytes for each file of it.
+    case get(root: String, path: [String], from: UInt64?, to: UInt64?, publisher: String?)
+    case list(root: String?, path: [String])
+    case providers(root: String, limit: Int)
+    case pinAdd(root: String)
+    case pinRemove(root: String)
+    case pinList
+    case publish(label: String, target: String)
+    case resolve(peer: String, label: String)
+    case prove(root: String)
+    case peers
+    case status
+    case id
+}
+
+package enum ControlEvent: Hashable, Sendable {
+    /// From the client: the bytes of a `put` end here.
+    case end
+    case progress(ProgressReport)
+    case put(PutReport)
+    case entry(EntryReport)
+    case root(RootReport)
+    case provider(ProviderReport)
+    case held(HeldReport)
+    case name(NameReport)
+    case proof(ProofReport)
+    case peer(PeerReport)
+    case status(StatusReport)
+    case id(IdentityReport)
+    /// The last event of a request that succeeded.
+    case done
+    /// The last event of one that did not.
+    case failed(FailureReport)
+}
+
+/// How far a job is.
+public struct ProgressReport: Codable, Hashable, Sendable {
+    public enum Phase: String, Codable, Sendable { case importing, announcing, fetching, sending }
+
+    public var phase: Phase
+    public var done: UInt64
+    public var total: UInt64?
+    /// Peers that are serving us.
+    public var providers: Int?
+    /// Bytes that came over the network.
+    public var fetched: UInt64?
+
+    public init(
+        phase: Phase, done: UInt64, total: UInt64? = nil, providers: Int? = nil,
+        fetched: UInt64? = nil
+    ) {
+        (self.phase, self.done, self.total) = (phase, done, total)
+        (self.providers, self.fetched) = (providers, fetched)
+    }
+}
+
+public struct PutReport: Codable, Hashable, Sendable {
+    public var cid: String
+    public var bytes: UInt64
+    /// Peers seen to keep the record that says who holds the content, of `wanted` that should.
+    public var holders: Int
+    public var wanted: Int
+}
+
+public struct EntryReport: Codable, Hashable, Sendable {
+    /// From the content asked for; empty for that itself.
+    public var path: [String]
+    public var kind: ContentEntry.Kind
+    public var cid: String
+    public var bytes: UInt64?
+    /// Where a symbolic link points.
+    public var target: String?
+}
+
+public struct RootReport: Codable, Hashable, Sendable {
+    public var cid: String
+    public var bytes: UInt64?
+    public var name: String
+    public var pinned: Bool
+}
+
+public struct ProviderReport: Codable, Hashable, Sendable {
+    public var peer: String
+    public var addresses: [String]
+}
+
+public struct HeldReport: Codable, Hashable, Sendable {
+    public var holders: Int
+    public var wanted: Int
+}
+
+public struct NameReport: Codable, Hashable, Sendable {
+    public var cid: String
+    public var sequence: UInt64
+    /// Seconds since 1970.
+    public var expires: Int64
+}
+
+public struct ProofReport: Codable, Hashable, Sendable {
+    /// Base64.
+    public var proof: Data
+}
+
+public struct PeerReport: Codable, Hashable, Sendable {
+    public var peer: String
+    public var address: String
+    public var connected: Bool
+    public var inTable: Bool
+    public var roundTripMilliseconds: Double?
+    public var bytesIn: UInt64
+    public var bytesOut: UInt64
+}
+
+public struct StatusReport: Codable, Hashable, Sendable {
+    public var peer: String
+    public var addresses: [String]
+    public var observedAddress: String?
+    public var process: Int32
+    public var uptimeSeconds: Double
+    public var sessions: Int
+    public var tablePeers: Int
+    public var recordsHeld: Int
+    public var rootsProvided: Int
+    public var fetchesRunning: Int
+    public var datagramsIn: UInt64
+    public var datagramsOut: UInt64
+    public var bytesIn: UInt64
+    public var bytesOut: UInt64
+    public var storeBytes: UInt64
+    public var storeBlocks: UInt64
+    public var quota: UInt64?
+    public var drops: [String: UInt64]
+}
+
+public struct IdentityReport: Codable, Hashable, Sendable {
+    public var peer: String
+    public var addresses: [String]
+    public var dataDirectory: String
+}
+
+public struct FailureReport: Codable, Hashable, Sendable, Error, CustomStringConvertible {
+    public enum Code: String, Codable, Sendable, CaseIterable {
+        case failed
+        /// The words of the request make no sense.
+        case usage
+        /// Nobody holds it, or no such name.
+        case notFound
+        /// What came is not what was demanded.
+        case unverified
+        /// The disk or the quota is full.
+        case full
+        /// Too much is under way.
+        case busy
+        /// The other side is of another version.
+        case version
+    }
+
+    public var code: Code
+    /// For the user.
+    public var message: String
+
+    public init(_ code: Code, _ message: String) { (self.code, self.message) = (code, message) }
+
+    public var description: String { message }
+}
+
+// MARK: - One key names the message
+
+extension ControlEvent: Codable {
+    private enum Key: String, CodingKey {
+        case end, progress, put, entry, root, provider, held, name, proof, peer, status, id, done
+        case failed
+    }
+
+    private struct Nothing: Codable {}
+
+    package init(from decoder: any Decoder) throws {
+        let all = try decoder.container(keyedBy: Key.self)
+        guard let key = all.allKeys.first, all.allKeys.count == 1 else {
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: decoder.codingPath, debugDescription: "not one known key"))
+        }
+        switch key {
+        case .end: self = .end
+        case .progress: self = .progress(try all.decode(ProgressReport.self, forKey: key))
+        case .put: self = .put(try all.decode(PutReport.self, forKey: key))
+        case .entry: self = .entry(try all.decode(EntryReport.self, forKey: key))
+        case .root: self = .root(try all.decode(RootReport.self, forKey: key))
+        case .provider: self = .provider(try all.decode(ProviderReport.self, forKey: key))
+        case .held: self = .held(try all.decode(HeldReport.self, forKey: key))
+        case .name: self = .name(try all.decode(NameReport.self, forKey: key))
+        case .proof: self = .proof(try all.decode(ProofReport.self, forKey: key))
+        case .peer: self = .peer(try all.decode(PeerReport.self, forKey: key))
+        case .status: self = .status(try all.decode(StatusReport.self, forKey: key))
+        case .id: self = .id(try all.decode(IdentityReport.self, forKey: key))
+        case .done: self = .done
+        case .failed: self = .failed(try all.decode(FailureReport.self, forKey: key))
+        }
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var all = encoder.container(keyedBy: Key.self)
+        switch self {
+        case .end: try all.encode(Nothing(), forKey: .end)
+        case .progress(let report): try all.encode(report, forKey: .progress)
+        case .put(let report): try all.encode(report, forKey: .put)
+        case .entry(let report): try all.encode(report, forKey: .entry)
+        case .root(let report): try all.encode(report, forKey: .root)
+        case .provider(let report): try all.encode(report, forKey: .provider)
+        case .held(let report): try all.encode(report, forKey: .held)
+        case .name(let report): try all.encode(report, forKey: .name)
+        case .proof(let report): try all.encode(report, forKey: .proof)
+        case .peer(let report): try all.encode(report, forKey: .peer)
+        case .status(let report): try all.encode(report, forKey: .status)
+        case .id(let report): try all.encode(report, forKey: .id)
+        case .done: try all.encode(Nothing(), forKey: .done)
+        case .failed(let report): try all.encode(report, forKey: .failed)
+        }
+    }
+}
+
+package enum ControlJSON {
+    /// One line, keys in order, without its newline.
+    package static func encode(_ value: some Encodable) throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return [UInt8](try encoder.encode(value))
+    }
+
+    package static func decode<T: Decodable>(_ type: T.Type, from line: [UInt8]) throws -> T {
+        try JSONDecoder().decode(type, from: Data(line))
+    }
+}

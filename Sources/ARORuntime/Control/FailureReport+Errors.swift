@@ -1,0 +1,70 @@
+/// Which code a failure has for programs; the words for the user are the failure's own.
+
+import ARONode
+import AROContent
+import AROWire
+
+extension FailureReport {
+    package init(_ error: any Error) {
+        switch error {
+        case let report as FailureReport: self = report
+        case let failure as FetchFailure: self.init(failure.code, failure.words)
+        case let failure as RequestFailure: self.init(failure.code, failure.description)
+        case let failure as StoreFailure: self.init(failure.code, failure.description)
+        case let failure as CIDFailure: self.init(.usage, failure.description)
+        default: self.init(.failed, "\(error)")
+        }
+    }
+}
+
+extension FetchFailure {
+    var code: FailureReport.Code {
+        switch self {
+        case .noProviders, .providersLost, .pathNotFound: .notFound
+        case .notPublishedBy, .malformed: .unverified
+        case .notADirectory, .rangeOutside, .rangeOfDirectory: .usage
+        case .diskFull: .full
+        case .disk: .failed
+        }
+    }
+
+    var words: String {
+        switch self {
+        case .noProviders(let cid): "nobody is known to hold \(cid)"
+        case .providersLost(let cid):
+            "everyone who held \(cid) failed or went away; what came is kept, so a new try goes on "
+                + "from there"
+        case .notPublishedBy(let peer): "no valid signature of \(peer) was found for this content"
+        case .pathNotFound(let path): "there is no '\(path)' in it"
+        case .notADirectory(let path): "'\(path)' is no directory"
+        case .rangeOutside(let count):
+            "the range lies outside of the file, which has \(count) bytes"
+        case .rangeOfDirectory: "a range can be asked of a file only; this is a directory"
+        case .malformed(let cid, let why): "\(cid) is malformed: \(why)"
+        case .diskFull: "the disk or the quota is full; raise --quota or unpin something"
+        case .disk(let why): why
+        }
+    }
+}
+
+extension RequestFailure {
+    var code: FailureReport.Code {
+        switch self {
+        case .nameNotFound, .noPeers: .notFound
+        case .tooManyRequests: .busy
+        case .invalidLabel: .usage
+        case .bootstrapUnreachable, .shuttingDown: .failed
+        }
+    }
+}
+
+extension StoreFailure {
+    var code: FailureReport.Code {
+        switch self {
+        case .notFound: .notFound
+        case .corrupt: .unverified
+        case .full, .diskFull: .full
+        default: .failed
+        }
+    }
+}

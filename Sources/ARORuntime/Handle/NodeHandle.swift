@@ -1,0 +1,175 @@
+/// A running node, for the program that hosts it: what `import ARO` is about.
+///
+/// The node itself lives on its own thread (see ``NodeLoop``); a handle is `Sendable` and all its
+/// methods may be called from anywhere. Cancelling the task that waits for an answer cancels the
+/// work in the node.
+
+import ARONode
+import AROContent
+import AROCrypto
+import AROPrimitives
+import AROWire
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+
+/// A node of the network, running in this process.
+///
+/// ```swift
+/// import ARO
+///
+/// let node = try await NodeHandle.start(
+///     NodeConfiguration(bootstrap: [HostPort("bootstrap.example.org:4002")!]))
+/// let held = try await node.provide(cid)          // "held by 18 of 20"
+/// for try await peer in node.providers(of: cid) { print(peer.id) }
+/// for try await progress in node.fetch(FetchOptions(root: cid)) {
+///     print(progress.bytesStored, "of", progress.bytesWanted ?? 0)
+/// }
+/// await node.shutdown()
+/// ```
+public final class NodeHandle: Sendable {
+    /// Who this node is.
+    public let id: PeerID
+    /// Where it listens, with the ports that the system chose.
+    public let addresses: [SocketAddress]
+    /// The data directory's path.
+    public let dataDirectory: String
+
+    /// Bytes of content that may be kept.
+    public var quota: UInt64 { content.quota }
+    /// How long the node runs.
+    public var uptime: Duration { loop.now - .origin }
+
+    let loop: NodeLoop<Node>
+    let logger: Logger
+    let signer: Signer
+    let content: any ContentServicing
+    private let group: MultiThreadedEventLoopGroup
+    private let directory: DataDirectory
+    private let bootstrapping: Task<Void, Never>
+    private let renewing: Task<Void, Never>
+    private let triedToJoin: EventLoopFuture<Void>
+
+    private init(
+        _ signer: Signer, _ addresses: [SocketAddress], _ loop: NodeLoop<Node>,
+        _ group: MultiThreadedEventLoopGroup, _ directory: consuming DataDirectory,
+        _ content: any ContentServicing, _ configuration: NodeConfiguration
+    ) {
+        id = signer.id
+        self.signer = signer
+        self.addresses = addresses
+        self.loop = loop
+        self.group = group
+        dataDirectory = directory.path
+        self.directory = directory
+        self.content = content
+        logger = configuration.logger
+        let tried = group.next().makePromise(of: Void.self)
+        triedToJoin = tried.futureResult
+        let bootstrapper = Bootstrapper(
+            hosts: configuration.bootstrap, loop: loop, logger: configuration.logger,
+            triedOnce: { tried.succeed() })
+        bootstrapping = Task { await bootstrapper.run() }
+        let renewal = Renewal(loop: loop, content: content, logger: configuration.logger)
+        renewing = Task {
+            try? await tried.futureResult.get()
+            await renewal.run()
+        }
+    }
+
+    /// Returns when the first try to join the network has ended, well or not, or after `seconds`.
+    public func waitForFirstJoin(atMost seconds: Int64) async {
+        let done = triedToJoin.eventLoop.makePromise(of: Void.self)
+        let limit = triedToJoin.eventLoop.scheduleTask(in: .seconds(seconds)) { done.succeed() }
+        triedToJoin.whenComplete { _ in
+            limit.cancel()
+            done.succeed()
+        }
+        try? await done.futureResult.get()
+    }
+
+    /// Ends the node: peers are told, requests under way fail, the store is flushed.
+    public func shutdown() async {
+        bootstrapping.cancel()
+        renewing.cancel()
+        await loop.shutdown()
+        await content.close()
+        try? await group.shutdownGracefully()
+    }
+}
+
+/// Signs as the node; the secret stays inside.
+final class Signer: Sendable {
+    private let identity: Identity
+
+    init(_ identity: consuming Identity) { self.identity = identity }
+
+    var id: PeerID { identity.id }
+
+    func sign(_ message: [UInt8]) -> Signature { identity.sign(message) }
+}
+
+// MARK: - Starting
+
+extension NodeHandle {
+    /// Starts a node and returns as soon as it listens; joining the network goes on behind it and is
+    /// retried until it succeeds.
+    ///
+    /// - Throws: ``StoreFailure`` or ``StartFailure``, with a description for the user.
+    public static func start(_ configuration: NodeConfiguration) async throws -> NodeHandle {
+        guard (1...NodeConfiguration.listenMax).contains(configuration.listen.count) else {
+            throw StartFailure.listenCount(configuration.listen.count)
+        }
+        let directory = try DataDirectory(configuration.dataDirectory)
+        let identity = try KeyFile.load(in: directory)
+        let sockets = try bind(configuration.listen)
+        warn(of: sockets, configuration.logger)
+        let signer = Signer(identity.copy())
+        let content = try await StoredContent.open(directory.path, configuration, signer)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        var entropy = Entropy.system()
+        let seed = entropy.u64()
+        let node = Node(
+            configuration: configuration.node, identity: identity, entropy: entropy, seed: seed,
+            at: .origin, wallClock: .now)
+        let loop = NodeLoop(
+            node, on: group.next(), disk: content.disk, logger: configuration.logger)
+        try await loop.start(sockets)
+        return NodeHandle(
+            signer, sockets.map(\.address), loop, group, directory, content, configuration)
+    }
+
+    private static func bind(_ addresses: [SocketAddress]) throws -> [UDPSocket] {
+        var sockets: [UDPSocket] = []
+        do {
+            for address in addresses { sockets.append(try UDPSocket(binding: address)) }
+        } catch {
+            let failed = addresses[sockets.count]
+            for socket in sockets { Glibc.close(socket.descriptor) }
+            switch error.code {
+            case EADDRINUSE: throw StartFailure.addressInUse(failed)
+            case EADDRNOTAVAIL: throw StartFailure.addressUnavailable(failed)
+            case EACCES, EPERM: throw StartFailure.portForbidden(failed)
+            default: throw StartFailure.socket(error)
+            }
+        }
+        return sockets
+    }
+
+    private static func warn(of sockets: [UDPSocket], _ logger: Logger) {
+        for socket in sockets {
+            let offload =
+                "segmentation \(socket.hasSegmentation ? "on" : "off"), "
+                + "receive offload \(socket.hasReceiveOffload ? "on" : "off")"
+            logger.debug("socket \(socket.address): \(offload)")
+            guard socket.receiveBufferBytes < UDPSocket.bufferBytesLow else { continue }
+            logger.warning(
+                """
+                the system grants a receive buffer of \(socket.receiveBufferBytes >> 10) KiB only, \
+                \(UDPSocket.bufferBytesWanted >> 10) were asked for: fast transfers will lose \
+                packets; raise it by sysctl -w net.core.rmem_max=\(UDPSocket.bufferBytesWanted)
+                """)
+        }
+    }
+}

@@ -1,0 +1,194 @@
+import AROPrimitives
+import AROWire
+import Testing
+
+@testable import AROOverlay
+
+@Suite("Publishing and finding")
+struct KademliaPublicationTests {
+    private func held(_ ended: Ended?) -> (by: Int, of: Int)? {
+        guard case .held(let by, let of) = ended?.outcome else { return nil }
+        return (by, of)
+    }
+
+    @Test("at 10 % loss everyone finds what was published")
+    func foundByEveryone() throws {
+        let world = KademliaLookupTests.world(300, seed: 21)
+        world.loss = 10
+        let key = world.randomKey()
+        let published = try #require(world.provide(17, key))
+        let (by, of) = try #require(held(published))
+        #expect(of == 20)
+        #expect(by >= 18)
+        var found = 0
+        var messages = 0
+        var times: [Duration] = []
+        for i in 0..<300 where i != 17 {
+            let ended = try #require(world.search(i, key))
+            if ended.outcome == .searched(providers: 1) { found += 1 }
+            messages += ended.report.messages
+            times.append(ended.report.elapsed)
+        }
+        #expect(found == 299)
+        #expect(world.providers.allSatisfy { $0.record.provider == world.nodes[17].identity.id })
+        times.sort()
+        print(
+            "publish", published.report.elapsed.milliseconds, "ms", published.report.messages,
+            "messages; search p50", times[150].milliseconds, "p95", times[285].milliseconds,
+            "messages", Double(messages) / 299)
+    }
+
+    @Test("a search ends when it has found as many providers as it wanted")
+    func quorum() throws {
+        let world = KademliaLookupTests.world(100, seed: 22)
+        let key = world.randomKey()
+        for i in 0..<12 { _ = world.provide(i, key) }
+        let few = try #require(world.search(50, key, limit: 3))
+        #expect(few.outcome == .searched(providers: 3))
+        let all = try #require(world.search(51, key, limit: 100))
+        #expect(all.outcome == .searched(providers: 12))
+        #expect(few.report.messages < all.report.messages)
+        let ids = Set(world.providers.filter { $0.node == 51 }.map(\.record.provider))
+        #expect(ids == Set((0..<12).map { world.nodes[$0].identity.id }))
+    }
+
+    @Test("held n of k tells the truth after holders died")
+    func heldIsHonest() throws {
+        let world = KademliaLookupTests.world(100, seed: 23)
+        let key = world.randomKey()
+        let before = try #require(held(world.provide(3, key)))
+        #expect(before == (20, 20))
+        let holders = world.nodes.indices.filter { world.nodes[$0].kademlia.recordCount > 0 }
+        #expect(holders.count == 21, "twenty and the publisher")
+        // All but ten nodes die, the holders among them: nobody can hold more than there are.
+        for i in 0..<100 where i >= 11 || holders.contains(i) && i != 3 {
+            world.nodes[i].isDead = true
+        }
+        world.nodes[3].isDead = false
+        let alive = world.nodes.filter { !$0.isDead }.count
+        let after = try #require(held(world.provide(3, key)))
+        #expect(after.by == after.of)
+        #expect(after.by <= alive - 1)
+        let truth = world.nodes.indices.filter {
+            !world.nodes[$0].isDead && $0 != 3 && world.nodes[$0].kademlia.recordCount > 0
+        }
+        #expect(after.by == truth.count)
+    }
+
+    @Test("who has no peers publishes to nobody, says so, and publishes when a peer comes")
+    func publishesLater() throws {
+        let world = KademliaWorld(seed: 24)
+        world.addNode()
+        let key = world.randomKey()
+        let alone = try #require(held(world.provide(0, key)))
+        #expect(alone == (0, 0))
+        world.addNode()
+        world.connect(0, 1)
+        world.run(for: .seconds(2))
+        #expect(world.renewed.map(\.held) == [1])
+        #expect(world.nodes[1].kademlia.recordCount == 1)
+    }
+
+    @Test("records are renewed for as long as they are provided, and run out afterwards")
+    func renewsAndExpires() throws {
+        let world = KademliaWorld(seed: 25)
+        var configuration = KademliaConfiguration()
+        configuration.refreshInterval = .hours(20)
+        for _ in 0..<40 { world.addNode(configuration) }
+        world.connectAll()
+        let key = world.randomKey()
+        _ = world.provide(0, key)
+        world.run(for: .hours(60))
+        #expect((4...6).contains(world.renewed.count), "half of 24 h, a tenth earlier at most")
+        #expect(world.renewed.allSatisfy { $0.held >= 19 })
+        #expect(try #require(world.search(9, key)).outcome == .searched(providers: 1))
+        world.act(0) { node, _, _ in node.kademlia.withdraw(key) }
+        world.run(for: .hours(25))
+        #expect(try #require(world.search(9, key)).outcome == .searched(providers: 0))
+        #expect(world.nodes.allSatisfy { $0.kademlia.recordCount == 0 })
+    }
+
+    @Test("the highest sequence of a name wins, whoever stored what")
+    func names() throws {
+        let world = KademliaLookupTests.world(100, seed: 26)
+        #expect(try #require(held(world.publishName(5, "site", [1], sequence: 1))).by == 20)
+        #expect(try #require(held(world.publishName(5, "site", [2], sequence: 2))).by == 20)
+        guard case .name(let record) = try #require(world.resolve(77, of: 5, "site")).outcome else {
+            Issue.record("not found")
+            return
+        }
+        #expect(record.value == [2] && record.sequence == 2)
+        // An old value is refused by those who have the new one, and reading back says so.
+        #expect(try #require(held(world.publishName(5, "site", [3], sequence: 1))).by == 0)
+        guard case .name(let still) = try #require(world.resolve(78, of: 5, "site")).outcome else {
+            Issue.record("not found")
+            return
+        }
+        #expect(still.value == [2])
+        let other = try #require(world.resolve(78, of: 6, "site"))
+        #expect(other.outcome == .failed(.nameNotFound))
+    }
+
+    @Test("labels and values out of bounds are refused before anything is sent")
+    func badNames() throws {
+        let world = KademliaLookupTests.world(5, seed: 27)
+        let before = world.messages
+        let long = String(repeating: "x", count: 64)
+        #expect(
+            try #require(world.publishName(0, "", [1], sequence: 1)).outcome
+                == .failed(.invalidName))
+        #expect(
+            try #require(world.publishName(0, long, [1], sequence: 1)).outcome
+                == .failed(.invalidName))
+        let value = [UInt8](repeating: 0, count: 129)
+        #expect(
+            try #require(world.publishName(0, "a", value, sequence: 1)).outcome
+                == .failed(.invalidName))
+        #expect(world.messages == before)
+    }
+
+    @Test("many publications are renewed a few at a time")
+    func staggers() throws {
+        let world = KademliaLookupTests.world(30, seed: 28)
+        for _ in 0..<40 {
+            let key = world.randomKey()
+            world.act(0) { node, _, _ in node.kademlia.resumeProviding(key, at: world.now) }
+        }
+        var most = 0
+        for _ in 0..<600 {
+            world.run(for: .milliseconds(20))
+            most = max(most, world.nodes[0].kademlia.operationCount)
+        }
+        #expect(most <= KademliaConfiguration().backgroundMax)
+        #expect(world.renewed.count == 40)
+    }
+
+    @Test("who does not serve publishes and finds, but is named to nobody")
+    func clients() throws {
+        let world = KademliaLookupTests.world(50, seed: 29)
+        let client = world.addNode(serves: false)
+        world.connect(client, 0)
+        let key = world.randomKey()
+        #expect(try #require(held(world.provide(client, key))).by == 20)
+        #expect(try #require(world.search(9, key)).outcome == .searched(providers: 1))
+        let handle = world.nodes[client].handle
+        for i in 0..<50 {
+            let knows = world.nodes[i].kademlia.isInTable(handle, book: world.book)
+            #expect(!knows)
+        }
+    }
+
+    @Test("cancelled operations are silent, and what they were to publish follows later")
+    func cancels() throws {
+        let world = KademliaLookupTests.world(50, seed: 30)
+        let key = world.randomKey()
+        let id = world.act(0) { node, book, out in
+            node.kademlia.provide(
+                key, at: world.now, book: &book, identity: node.identity, into: &out)
+        }
+        world.act(0) { node, _, _ in node.kademlia.cancel(id, at: world.now) }
+        #expect(world.finish(0, id, within: .seconds(30)) == nil)
+        world.run(for: .minutes(2))
+        #expect(world.renewed.map(\.held) == [20])
+    }
+}
