@@ -4,8 +4,9 @@ import AROPrimitives
 import AROWire
 
 extension Connection {
-    /// Takes the frames of an authentic packet. Drain ``nextEvent()`` afterwards: ranges of messages
-    /// lie in this payload. After a throw the connection is closing, and the next `write` says why.
+    /// Takes the frames of an authentic packet. Drain ``nextEvent()`` afterwards: ranges of
+    /// messages lie in this payload. After a throw the connection is closing, and the next `write`
+    /// says why.
     package mutating func receive(
         payload: RawSpan, packetNumber: UInt64, at now: Instant
     ) throws(Violation) {

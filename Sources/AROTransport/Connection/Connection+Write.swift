@@ -1,15 +1,15 @@
 /// Frames out: one packet a call, in the order ACK, path, credit, messages, streams by priority.
 ///
-/// What may go is decided first: a packet that wants an ACK needs room in the congestion window, or a
-/// due probe, and the pacer's leave. ACKs always go; so do messages alone in their packet, up to a bound
-/// (Docs/Decisions/0003-data-plane.md).
+/// What may go is decided first: a packet that wants an ACK needs room in the congestion window,
+/// or a due probe, and the pacer's leave. ACKs always go; so do messages alone in their packet, up
+/// to a bound (Docs/Decisions/0003-data-plane.md).
 
 import AROPrimitives
 import AROWire
 
 extension Connection {
-    /// Bytes that the next packet can take: the path MTU, or the size of a probe that is due, less the
-    /// packet overhead.
+    /// Bytes that the next packet can take: the path MTU, or the size of a probe that is due, less
+    /// the packet overhead.
     package var payloadCapacity: Int { datagramSize - configuration.packetOverhead }
 
     private var datagramSize: Int {
@@ -28,7 +28,8 @@ extension Connection {
     }
 
     /// Writes the frames of one packet from the start of `space`, which may be smaller than
-    /// ``payloadCapacity``, and is used up to it. Call until the count is 0, then wait for ``nextDeadline``.
+    /// ``payloadCapacity``, and is used up to it. Call until the count is 0, then wait for
+    /// ``nextDeadline``.
     package mutating func write(
         into space: UnsafeMutableRawBufferPointer, packetNumber: UInt64, at now: Instant
     ) -> PayloadInfo {
@@ -63,8 +64,11 @@ extension Connection {
         var wroteMessages = false
         if mayElicit || isPathDue { isEliciting = writeControl(&writer) }
         if messagesMayGo {
-            if !isEliciting, !messagesMayGoAlone { isEliciting = writer.ping() }
-            wroteMessages = writeMessages(&writer)
+            if !isEliciting, !messagesMayGoAlone, messageFits(writer.remaining - 1) {
+                isEliciting = writer.ping()
+            }
+            wroteMessages =
+                (isEliciting || messagesMayGoAlone) && writeMessages(&writer)
         }
         if mayElicit, writeStreams(&writer) { isEliciting = true }
         if mayElicit, isPingDue {
@@ -80,7 +84,8 @@ extension Connection {
     /// So many packets of messages go without an acknowledgement.
     private var messagesMayGoAlone: Bool { loneMessages < configuration.loneMessagesMax }
 
-    /// Whether anything waits that wants an acknowledgement and is not held back by the peer's credit.
+    /// Whether anything waits that wants an acknowledgement and is not held back by the peer's
+    /// credit.
     private var hasElicitingWork: Bool {
         mutating get {
             isPingDue || isCreditDue || isStreamCreditDue || isChallengeDue || responseDue != nil
@@ -99,6 +104,12 @@ extension Connection {
             return false
         }
         return true
+    }
+
+    /// Whether the oldest message fits as a frame.
+    private func messageFits(_ space: Int) -> Bool {
+        guard let count = messages.firstByteCount else { return false }
+        return 1 + varintByteCount(UInt64(count)) + count <= space
     }
 
     // MARK: Frames
