@@ -175,7 +175,7 @@ extension FetchLink {
         let sample = overflow ? Int.max / 4 : Int(clamping: scaled / time)
         bestOfRound = max(bestOfRound, sample)
         guard let old = rate, old > sample else {
-            rate = sample
+            (rate, roundFrom, bestOfRound) = (sample, now, 0)
             return
         }
         guard now >= roundFrom + (roundTrip ?? .zero) else { return }

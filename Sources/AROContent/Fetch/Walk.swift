@@ -256,17 +256,15 @@ extension Walk {
 
     private mutating func reachTarget(_ node: DagNode) throws(FetchFailure) {
         isTargetReached = true
-        guard let count = node.fileByteCount else {
+        guard case .file(let file) = node else {
             guard range == nil else { throw .rangeOfDirectory }
             return
         }
         targetIsFile = true
-        guard let range else {
-            bytesWanted = count
-            return
-        }
-        guard range.lowerBound <= count else { throw .rangeOutside(fileBytes: count) }
-        bytesWanted = range.clamped(to: 0..<count).count64
+        bytesWanted =
+            try range.map { range throws(FetchFailure) in
+                try range.within(file).count64
+            } ?? file.byteCount
     }
 
     private mutating func open(_ i: Int, _ node: DagNode) -> UInt64 {

@@ -8,6 +8,8 @@ struct Want {
     enum State {
         /// The disk was asked for it.
         case checking
+        /// Another fetch of this node sees to it.
+        case elsewhere
         /// To be asked of a peer.
         case open
         /// Asked of the peers in ``Want/holders``.
@@ -95,6 +97,8 @@ struct Wants {
     private(set) var open: [Ordered] = []
     /// Those asked of peers, in the order they were first asked.
     private(set) var requested: [CID] = []
+    /// Those that another fetch sees to.
+    private(set) var elsewhere: [CID] = []
 
     var count: Int { table.count }
     var isEmpty: Bool { table.isEmpty }
@@ -127,6 +131,7 @@ struct Wants {
             let order = table[cid]!.order
             open.insert(Ordered(cid: cid, order: order), at: firstOpen(after: order))
         case .requested: requested.append(cid)
+        case .elsewhere: elsewhere.append(cid)
         case .checking, .writing:
             (table[cid]!.holders, table[cid]!.saidHeld, table[cid]!.saidMissing) = (0, 0, 0)
         }
@@ -145,6 +150,7 @@ struct Wants {
         switch table[cid]?.state {
         case .open: open.removeAll { $0.cid == cid }
         case .requested: requested.removeAll { $0 == cid }
+        case .elsewhere: elsewhere.removeAll { $0 == cid }
         default: break
         }
     }
