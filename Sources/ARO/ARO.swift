@@ -8,6 +8,7 @@
 @_exported import enum AROContent.FetchFailure
 @_exported import struct AROContent.FetchOptions
 @_exported import struct AROContent.FetchProgress
+@_exported import struct AROContent.Proof
 @_exported import struct ARONode.NodeStatus
 @_exported import struct ARONode.PeerStatus
 @_exported import enum ARONode.RequestFailure

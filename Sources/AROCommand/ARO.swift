@@ -23,8 +23,8 @@ struct AROMain: AsyncParsableCommand {
         subcommands: [
             NodeCommand.self, PutCommand.self, GetCommand.self, ListCommand.self,
             ProvidersCommand.self, PinCommand.self, PublishCommand.self, ResolveCommand.self,
-            PeersCommand.self, StatusCommand.self, IDCommand.self,
-            DemoCommand.self,
+            PeersCommand.self, StatusCommand.self, IDCommand.self, ProveCommand.self,
+            VerifyCommand.self, DemoCommand.self,
         ])
 
     static func main() async {

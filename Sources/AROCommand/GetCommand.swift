@@ -73,7 +73,7 @@ struct GetCommand: ParsableCommand {
     private func open(_ entry: EntryReport, in sink: OutputTree?) throws {
         if let sink { return try sink.begin(entry) }
         switch entry.kind {
-        case .file: break
+        case .file, .unknown: break
         case .directory:
             throw CommandFailure(.usage, "this is a directory; say where to write it: -o DIR")
         case .symlink:

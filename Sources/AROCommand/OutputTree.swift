@@ -49,6 +49,7 @@ final class OutputTree {
             guard mkdir(place, 0o777) == 0 else {
                 throw SystemFailure("make the directory \(place)")
             }
+        case .unknown: throw CommandFailure("the node sent an entry of unknown kind")
         case .symlink:
             guard symlink(entry.target ?? "", place) == 0 else {
                 throw SystemFailure("make the link \(place)")

@@ -3,7 +3,8 @@
 ///
 /// The tree is unknown until its nodes arrive, so the walk is a *line*: the nodes that were met and
 /// are not used up, in the order of the tree. A node that was needed but is not here yet leaves a gap
-/// in the line, and the walk looks ahead behind it, within bounds. Where decoded links would take too
+/// in the line, and the walk looks ahead behind it, within bounds. A node that was met before is skipped
+/// with all below it: a few blocks can stand for endlessly many. Where decoded links would take too
 /// much memory, the last node of the line is forgotten again and read from the disk when its turn comes.
 
 import AROPrimitives
@@ -15,15 +16,31 @@ struct WalkLimits: Sendable {
     var blocksMax = 1 << 24
     /// Links decoded and not used up (a guess: 10 MiB).
     var linksMax = 1 << 16
+    /// Nodes remembered so that they are not walked twice (a guess: 5 MiB).
+    var nodesSeenMax = 1 << 16
     /// Nodes needed and not here yet (a guess).
     var nodesAheadMax = 64
     /// Content below nodes that are needed and not here yet; two such nodes are always allowed.
     var bytesAheadMax: UInt64 = 64 << 20
 }
 
+/// Where something stands in the order of the tree: a node's children divide its span among them, so
+/// that what is below an earlier node comes before a later one whenever either was met. Twelve levels
+/// of 1,024 links use the span up; below that the order is the one of meeting.
+struct WalkPosition {
+    var start: UInt128 = 0
+    var span: UInt128 = .max
+
+    func child(_ index: Int, of count: Int) -> WalkPosition {
+        let share = span / UInt128(count + 1)
+        return WalkPosition(start: start + share * UInt128(index + 1), span: share)
+    }
+}
+
 /// Something that the walk needs.
 struct WalkNeed {
     var child: DagChild
+    var position: WalkPosition
     /// The node's place in the line; nil for a leaf, which has no links to follow.
     var place: Int?
     /// The size that its parent promises; nil where nothing was promised.
@@ -56,6 +73,7 @@ struct Walk {
         enum State { case wanted, open, forgotten }
         var id: Int
         var node: Pending
+        var position = WalkPosition()
         var state: State
         /// Children to come, the next one last.
         var rest: [Pending] = []
@@ -85,6 +103,9 @@ struct Walk {
     private var nodesAhead = 0
     private var bytesAhead: UInt64 = 0
     private var blocksTaken = 0
+    /// Nodes that were opened, each with the bytes of the file below it; 0 for directories.
+    private var seen: [CID: UInt64] = [:]
+    private var skippedBytes: UInt64 = 0
 
     init(_ options: FetchOptions, limits: WalkLimits = WalkLimits()) {
         self.limits = limits
@@ -115,13 +136,34 @@ extension Walk {
                     line.remove(at: i)
                     continue
                 }
+                if try skip(pending) {
+                    _ = try take(i)
+                    continue
+                }
                 let isLeaf = pending.child.cid.codec == .raw
                 guard isLeaf || mayLookAhead(pending.weight) else { return .waiting }
-                try take(i)
-                return .need(isLeaf ? leaf(pending) : node(pending, before: i))
+                let position = try take(i)
+                return .need(
+                    isLeaf ? leaf(pending, position) : node(pending, position, before: i))
             }
         }
         return line.isEmpty ? .exhausted : .waiting
+    }
+
+    /// Whether all below was met before, or will be. Of a range each place counts for itself.
+    private mutating func skip(_ pending: Pending) throws(FetchFailure) -> Bool {
+        guard targetRange == nil, let known = seen[pending.child.cid] else { return false }
+        if case .filePart(let promised, _) = pending.child.role, promised != known {
+            throw .malformed(pending.child.cid, "\(DagFailure.sizes)")
+        }
+        skippedBytes = skippedBytes.clampedSum(known)
+        return true
+    }
+
+    /// File bytes below nodes that were skipped since the last call.
+    mutating func takeSkippedBytes() -> UInt64 {
+        defer { skippedBytes = 0 }
+        return skippedBytes
     }
 
     private func mayLookAhead(_ weight: UInt64) -> Bool {
@@ -135,7 +177,8 @@ extension Walk {
         i == 0 || linksHeld + (line[i].linkCount ?? 0) <= limits.linksMax
     }
 
-    private mutating func take(_ i: Int) throws(FetchFailure) {
+    private mutating func take(_ i: Int) throws(FetchFailure) -> WalkPosition {
+        let position = line[i].position.child(line[i].taken, of: line[i].linkCount ?? 0)
         line[i].rest.removeLast()
         line[i].taken += 1
         linksHeld -= 1
@@ -143,20 +186,24 @@ extension Walk {
         guard blocksTaken <= limits.blocksMax else {
             throw .malformed(root, "more than \(limits.blocksMax) blocks")
         }
+        return position
     }
 
-    private func leaf(_ pending: Pending) -> WalkNeed {
+    private func leaf(_ pending: Pending, _ position: WalkPosition) -> WalkNeed {
         guard case .filePart(let count, _) = pending.child.role else {
-            return WalkNeed(child: pending.child, fileBytes: pending.weight)
+            return WalkNeed(child: pending.child, position: position, fileBytes: pending.weight)
         }
         return WalkNeed(
-            child: pending.child, byteCount: Int(clamping: count),
+            child: pending.child, position: position, byteCount: Int(clamping: count),
             fileBytes: overlap(pending.offset, count))
     }
 
-    private mutating func node(_ pending: Pending, before i: Int) -> WalkNeed {
+    private mutating func node(
+        _ pending: Pending, _ position: WalkPosition, before i: Int
+    ) -> WalkNeed {
         lastID += 1
-        line.insert(Segment(id: lastID, node: pending, state: .wanted), at: i)
+        let segment = Segment(id: lastID, node: pending, position: position, state: .wanted)
+        line.insert(segment, at: i)
         return want(i)
     }
 
@@ -165,7 +212,8 @@ extension Walk {
         nodesAhead += 1
         bytesAhead = bytesAhead.addingReportingOverflow(line[i].node.weight).partialValue
         return WalkNeed(
-            child: line[i].node.child, place: line[i].id, isAgain: line[i].linkCount != nil)
+            child: line[i].node.child, position: line[i].position, place: line[i].id,
+            isAgain: line[i].linkCount != nil)
     }
 
     /// How many bytes of a part were asked for.
@@ -234,17 +282,15 @@ extension Walk {
 
     private mutating func reachTarget(_ node: DagNode) throws(FetchFailure) {
         isTargetReached = true
-        guard let count = node.fileByteCount else {
+        guard case .file(let file) = node else {
             guard range == nil else { throw .rangeOfDirectory }
             return
         }
         targetIsFile = true
-        guard let range else {
-            bytesWanted = count
-            return
-        }
-        guard range.lowerBound <= count else { throw .rangeOutside(fileBytes: count) }
-        bytesWanted = range.clamped(to: 0..<count).count64
+        bytesWanted =
+            try range.map { range throws(FetchFailure) in
+                try range.within(file).count64
+            } ?? file.byteCount
     }
 
     private mutating func open(_ i: Int, _ node: DagNode) -> UInt64 {
@@ -263,6 +309,7 @@ extension Walk {
         case .symlink: break
         }
         if line[i].linkCount != nil { ownBytes = 0 }
+        if seen.count < limits.nodesSeenMax { seen[parent.child.cid] = node.fileByteCount ?? 0 }
         line[i].state = .open
         line[i].linkCount = rest.count
         line[i].rest = rest.dropFirst(line[i].taken).reversed()

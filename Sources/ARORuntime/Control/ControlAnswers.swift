@@ -37,9 +37,9 @@ struct ControlAnswers: Sendable {
         case .resolve(let publisher, let label):
             let name = try await node.resolve(label, of: try peer(publisher))
             try await client.send(.name(NameReport(name)))
-        case .prove(let root):
-            let proof = try await node.proof(of: try CID(root))
-            try await client.send(.proof(ProofReport(proof: Data(proof))))
+        case .prove(let root, let path, let offset):
+            let proof = try await node.proof(of: try CID(root), path: path, offset: offset)
+            try await client.send(bytes: proof.bytes)
         case .peers:
             for peer in try await node.peers() { try await client.send(.peer(PeerReport(peer))) }
         case .status: try await client.send(.status(try await status()))
@@ -113,6 +113,7 @@ extension ControlAnswers {
         switch entry.kind {
         case .file: try await sendFile(entry.cid, options, client)
         case .symlink: break
+        case .unknown: throw ContentFailure.missing(entry.cid)
         case .directory:
             for child in try await node.list(entry.cid) {
                 try await send(child, at: path + [child.name], options, client)
@@ -135,7 +136,7 @@ extension ControlAnswers {
                     start += UInt64(chunk.count)
                 }
                 return
-            } catch let failure as StoreFailure where attempt < 3 && failure.isMissingBlock {
+            } catch let failure as ContentFailure where attempt < 3 && failure.isMissingBlock {
                 for try await _ in node.fetch(FetchOptions(root: file)) {}
             }
         }
@@ -169,10 +170,10 @@ extension ControlAnswers {
     }
 }
 
-extension StoreFailure {
+extension ContentFailure {
     fileprivate var isMissingBlock: Bool {
         switch self {
-        case .notFound, .corrupt: true
+        case .missing, .store(.notFound), .store(.corrupt): true
         default: false
         }
     }

@@ -25,7 +25,8 @@ package enum ControlCommand: Codable, Hashable, Sendable {
     case pinList
     case publish(label: String, target: String)
     case resolve(peer: String, label: String)
-    case prove(root: String)
+    /// Answered by the proof's bytes.
+    case prove(root: String, path: [String], offset: UInt64?)
     case peers
     case status
     case id
@@ -41,7 +42,6 @@ package enum ControlEvent: Hashable, Sendable {
     case provider(ProviderReport)
     case held(HeldReport)
     case name(NameReport)
-    case proof(ProofReport)
     case peer(PeerReport)
     case status(StatusReport)
     case id(IdentityReport)
@@ -114,11 +114,6 @@ public struct NameReport: Codable, Hashable, Sendable {
     public var expires: Int64
 }
 
-public struct ProofReport: Codable, Hashable, Sendable {
-    /// Base64.
-    public var proof: Data
-}
-
 public struct PeerReport: Codable, Hashable, Sendable {
     public var peer: String
     public var address: String
@@ -186,7 +181,7 @@ public struct FailureReport: Codable, Hashable, Sendable, Error, CustomStringCon
 
 extension ControlEvent: Codable {
     private enum Key: String, CodingKey {
-        case end, progress, put, entry, root, provider, held, name, proof, peer, status, id, done
+        case end, progress, put, entry, root, provider, held, name, peer, status, id, done
         case failed
     }
 
@@ -207,7 +202,6 @@ extension ControlEvent: Codable {
         case .provider: self = .provider(try all.decode(ProviderReport.self, forKey: key))
         case .held: self = .held(try all.decode(HeldReport.self, forKey: key))
         case .name: self = .name(try all.decode(NameReport.self, forKey: key))
-        case .proof: self = .proof(try all.decode(ProofReport.self, forKey: key))
         case .peer: self = .peer(try all.decode(PeerReport.self, forKey: key))
         case .status: self = .status(try all.decode(StatusReport.self, forKey: key))
         case .id: self = .id(try all.decode(IdentityReport.self, forKey: key))
@@ -227,7 +221,6 @@ extension ControlEvent: Codable {
         case .provider(let report): try all.encode(report, forKey: .provider)
         case .held(let report): try all.encode(report, forKey: .held)
         case .name(let report): try all.encode(report, forKey: .name)
-        case .proof(let report): try all.encode(report, forKey: .proof)
         case .peer(let report): try all.encode(report, forKey: .peer)
         case .status(let report): try all.encode(report, forKey: .status)
         case .id(let report): try all.encode(report, forKey: .id)

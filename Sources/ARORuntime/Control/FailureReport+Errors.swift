@@ -10,6 +10,7 @@ extension FailureReport {
         case let report as FailureReport: self = report
         case let failure as FetchFailure: self.init(failure.code, failure.words)
         case let failure as RequestFailure: self.init(failure.code, failure.description)
+        case let failure as ContentFailure: self.init(failure.code, failure.description)
         case let failure as StoreFailure: self.init(failure.code, failure.description)
         case let failure as CIDFailure: self.init(.usage, failure.description)
         default: self.init(.failed, "\(error)")
@@ -24,6 +25,7 @@ extension FetchFailure {
         case .notPublishedBy, .malformed: .unverified
         case .notADirectory, .rangeOutside, .rangeOfDirectory: .usage
         case .diskFull: .full
+        case .tooManyFetches: .busy
         case .disk: .failed
         }
     }
@@ -41,6 +43,7 @@ extension FetchFailure {
             "the range lies outside of the file, which has \(count) bytes"
         case .rangeOfDirectory: "a range can be asked of a file only; this is a directory"
         case .malformed(let cid, let why): "\(cid) is malformed: \(why)"
+        case .tooManyFetches: "too many fetches are under way; try again"
         case .diskFull: "the disk or the quota is full; raise --quota or unpin something"
         case .disk(let why): why
         }
@@ -51,9 +54,22 @@ extension RequestFailure {
     var code: FailureReport.Code {
         switch self {
         case .nameNotFound, .noPeers: .notFound
-        case .tooManyRequests: .busy
-        case .invalidLabel: .usage
+        case .tooManyRequests, .tooManyPublications: .busy
+        case .invalidName: .usage
         case .bootstrapUnreachable, .shuttingDown: .failed
+        }
+    }
+}
+
+extension ContentFailure {
+    var code: FailureReport.Code {
+        switch self {
+        case .store(let failure): failure.code
+        case .tree(let failure): failure.code
+        case .missing: .notFound
+        case .exists: .usage
+        case .unsafeName: .unverified
+        case .unpublishable, .changed, .stream, .cancelled: .failed
         }
     }
 }

@@ -32,6 +32,8 @@ package protocol ContentServicing: Sendable {
     func roots() async throws -> [HeldRoot]
     /// What this node told the network that it holds.
     func providedRoots() async throws -> [CID]
+    /// A root was fetched: from now on it is offered to others and listed.
+    func noteFetched(_ root: CID, byteCount: UInt64) async throws
     func pin(_ root: CID) async throws
     /// False where it was not pinned.
     func unpin(_ root: CID) async throws -> Bool
@@ -39,13 +41,16 @@ package protocol ContentServicing: Sendable {
     /// Bytes that may be kept.
     var quota: UInt64 { get }
 
-    /// The number of the next statement about a name of ours, kept before it is used.
-    func nextSequence(label: String, target: CID) async throws -> UInt64
+    /// The next statement about a name of ours, kept before it is used.
+    func nextName(
+        _ label: String, target: CID, lifetime: Duration
+    ) async throws -> PublishedName
     /// Our names, to be renewed while we run.
     func names() async throws -> [PublishedName]
 
-    /// The proof that a root was signed by this node, or by whom it came from.
-    func proof(_ root: CID) async throws -> [UInt8]
+    /// The proof that a root, or what a path leads to below it, or the chunk there that holds the
+    /// byte at `offset`, was signed by this node, or by whom it came from.
+    func proof(_ root: CID, path: [String], offset: UInt64?) async throws -> Proof
 
     /// Returns when everything acknowledged is on disk.
     func close() async
@@ -62,7 +67,11 @@ public struct Imported: Hashable, Sendable {
 
 /// One line of a directory's listing.
 public struct ContentEntry: Hashable, Sendable {
-    public enum Kind: String, Codable, Sendable { case file, directory, symlink }
+    public enum Kind: String, Codable, Sendable {
+        case file, directory, symlink
+        /// The block that would tell is not held.
+        case unknown
+    }
 
     public var name: String
     public var kind: Kind

@@ -12,7 +12,8 @@ public struct NodeConfiguration: Sendable {
     public var bootstrap: [HostPort]
     /// The path of the data directory; `~` is understood.
     public var dataDirectory: String
-    /// Bytes of content to keep at most; nil for no bound but the disk's.
+    /// Bytes of content to keep at most; nil for ``StoreOptions/quotaDefault``, or a tenth of the
+    /// disk where that is less.
     public var quota: UInt64?
     /// The numbers of the protocols.
     public var node: Configuration
@@ -23,15 +24,11 @@ public struct NodeConfiguration: Sendable {
     /// The port of a node that names none. Unassigned at IANA, where it is free for all: IPFS nodes
     /// use 4001, so the next one up.
     public static let defaultPort: UInt16 = 4002
-    /// What unpinned and pinned content may take where the user says nothing: 10 GB, the default of
-    /// Kubo's Datastore.StorageMax.
-    public static let defaultQuota: UInt64 = 10_000_000_000
-
     public init(
         listen: [SocketAddress] = [SocketAddress(high: 0, low: 0, port: defaultPort)],
         bootstrap: [HostPort] = [],
         dataDirectory: String = StandardPaths.dataDirectory(),
-        quota: UInt64? = defaultQuota,
+        quota: UInt64? = nil,
         node: Configuration = Configuration(),
         logger: Logger = Logger(label: "aro")
     ) {

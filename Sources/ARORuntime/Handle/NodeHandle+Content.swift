@@ -108,15 +108,24 @@ extension NodeHandle {
     /// Lets a name of this node point to `target`, from now on.
     @discardableResult
     public func publish(_ label: String, target: CID) async throws -> Held {
-        let sequence = try await content.nextSequence(label: label, target: target)
+        let name = try await content.nextName(
+            label, target: target, lifetime: Self.nameLifetime)
         return try await held(
             .publishName(
-                label: label, target: target, sequence: sequence, lifetime: Self.nameLifetime))
+                label: label, target: target, sequence: name.sequence, lifetime: name.lifetime))
     }
 
     /// The statement of its publisher about a root held here, as bytes that anyone can check offline
     /// together with the content.
-    public func proof(of root: CID) async throws -> [UInt8] { try await content.proof(root) }
+    ///
+    /// - Parameters:
+    ///   - path: names to follow from the root to what is to be proven.
+    ///   - offset: where only the chunk that holds this byte of the file is to be proven.
+    public func proof(
+        of root: CID, path: [String] = [], offset: UInt64? = nil
+    ) async throws -> Proof {
+        try await content.proof(root, path: path, offset: offset)
+    }
 }
 
 /// Gives its bytes once, then the end.

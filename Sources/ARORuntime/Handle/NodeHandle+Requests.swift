@@ -52,9 +52,22 @@ extension NodeHandle {
         stream(.fetch(options)) { reply in
             guard case .fetch(let event) = reply else { return nil }
             switch event {
-            case .progress(let progress), .finished(let progress): return progress
+            case .progress(let progress): return progress
+            case .finished(let progress):
+                await self.fetched(options, progress)
+                return progress
             case .failed(let failure): throw failure
             }
+        }
+    }
+
+    /// Content that is here as a whole is listed, and offered again after a restart.
+    private func fetched(_ options: FetchOptions, _ progress: FetchProgress) async {
+        guard options.path.isEmpty, options.range == nil else { return }
+        do {
+            try await content.noteFetched(options.root, byteCount: progress.bytesStored)
+        } catch {
+            logger.warning("\(options.root) was fetched, but not noted: \(error)")
         }
     }
 
@@ -69,7 +82,7 @@ extension NodeHandle {
 
     /// The live peers nearest to a key of the DHT.
     public func closest(to key: DHTKey) async throws -> [Contact] {
-        guard case .closest(let contacts) = try await answer(.lookup(key)) else { return [] }
+        guard case .closest(let contacts, _) = try await answer(.lookup(key)) else { return [] }
         return contacts
     }
 
@@ -111,7 +124,7 @@ extension NodeHandle {
 
     /// The replies as `map` reads them; ends with the final one.
     private func stream<T: Sendable>(
-        _ request: Request, _ map: @escaping @Sendable (Reply) throws -> T?
+        _ request: Request, _ map: @escaping @Sendable (Reply) async throws -> T?
     ) -> AsyncThrowingStream<T, any Error> {
         let replies = loop.replies(to: request)
         return AsyncThrowingStream { continuation in
@@ -119,7 +132,7 @@ extension NodeHandle {
                 do {
                     for await reply in replies {
                         if case .failed(let failure) = reply { throw failure }
-                        if let value = try map(reply) { continuation.yield(value) }
+                        if let value = try await map(reply) { continuation.yield(value) }
                     }
                     try Task.checkCancellation()
                     continuation.finish()

@@ -107,7 +107,7 @@ final class Signer: Sendable {
 
     var id: PeerID { identity.id }
 
-    func sign(_ message: [UInt8]) -> Signature { identity.sign(message) }
+    func withIdentity<T>(_ body: (borrowing Identity) -> T) -> T { body(identity) }
 }
 
 // MARK: - Starting
@@ -126,12 +126,15 @@ extension NodeHandle {
         let sockets = try bind(configuration.listen)
         warn(of: sockets, configuration.logger)
         let signer = Signer(identity.copy())
-        let content = try await StoredContent.open(directory.path, configuration, signer)
+        let content = try await StoredContent.open(
+            directory.path, quota: configuration.quota, signer: signer)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var entropy = Entropy.system()
         let seed = entropy.u64()
+        var numbers = configuration.node
+        numbers.addresses = Interfaces.reachable(from: sockets)
         let node = Node(
-            configuration: configuration.node, identity: identity, entropy: entropy, seed: seed,
+            configuration: numbers, identity: identity, entropy: entropy, seed: seed,
             at: .origin, wallClock: .now)
         let loop = NodeLoop(
             node, on: group.next(), disk: content.disk, logger: configuration.logger)

@@ -13,16 +13,15 @@ struct Renewal: Sendable {
 
     func run() async {
         do {
-            for root in try await content.providedRoots() where !Task.isCancelled {
-                _ = await loop.answer(to: .provide(root))
-            }
+            let roots = try await content.providedRoots()
+            if !roots.isEmpty { _ = await loop.answer(to: .resumeProviding(roots)) }
             for name in try await content.names() where !Task.isCancelled {
-                let sequence = try await content.nextSequence(
-                    label: name.label, target: name.target)
+                let next = try await content.nextName(
+                    name.label, target: name.target, lifetime: name.lifetime)
                 _ = await loop.answer(
                     to: .publishName(
-                        label: name.label, target: name.target, sequence: sequence,
-                        lifetime: name.lifetime))
+                        label: next.label, target: next.target, sequence: next.sequence,
+                        lifetime: next.lifetime))
             }
         } catch {
             logger.error("what this node published cannot be read: \(error)")

@@ -58,10 +58,16 @@ extension ChunkStore {
         try change("DELETE FROM root WHERE cid = ?", [cid.stored])
     }
 
-    /// All roots, oldest first.
+    /// The roots whose first block is still held, oldest first. What was unpinned and evicted is
+    /// content of ours no more.
     public func roots() throws(StoreFailure) -> [PublishedRoot] {
         try reading { db in
-            try db.rows("SELECT * FROM root ORDER BY added, rowid").compactMap { row in
+            try db.rows(
+                """
+                SELECT root.* FROM root JOIN block ON block.cid = root.cid
+                WHERE place > 0 ORDER BY added, root.rowid
+                """
+            ).compactMap { row in
                 guard let cid = CID(stored: row["cid"]),
                     let kind = PublishedRoot.Kind(rawValue: row["kind"])
                 else { return nil }
@@ -75,7 +81,32 @@ extension ChunkStore {
     // MARK: Names
 
     public func setName(_ name: PublishedName) throws(StoreFailure) {
-        try change(
+        turn.lock()
+        defer { turn.unlock() }
+        try writing { db in try Self.write(name, db) }
+    }
+
+    /// Notes a new target under the next sequence number, durably, and says what is to be published.
+    /// Numbers follow the clock where it is ahead of them, so that one who lost the data directory
+    /// but kept the key goes on above the old numbers.
+    public func advanceName(
+        _ label: String, target: CID, lifetime: Duration
+    ) throws(StoreFailure) -> PublishedName {
+        turn.lock()
+        defer { turn.unlock() }
+        return try writing { db in
+            let row = try db.row("SELECT sequence FROM name WHERE label = ?", [label])
+            let last = row.map { UInt64(bitPattern: $0["sequence"]) } ?? 0
+            let name = PublishedName(
+                label: label, target: target, sequence: max(last + 1, UInt64(UnixTime.now.seconds)),
+                lifetime: lifetime)
+            try Self.write(name, db)
+            return name
+        }
+    }
+
+    private static func write(_ name: PublishedName, _ db: Database) throws {
+        try db.run(
             "INSERT OR REPLACE INTO name VALUES (?, ?, ?, ?)",
             [
                 name.label, name.target.stored, Int64(bitPattern: name.sequence),
@@ -104,25 +135,21 @@ extension ChunkStore {
 
     /// Keeps an attestation whose signature was checked: the newest of each publisher of a root.
     public func addAttestation(_ attestation: Attestation) throws(StoreFailure) {
-        let (root, signature) = (attestation.root.stored, attestation.signature)
-        var signed: [UInt8] = []
-        signed.append(signature)
-        let arguments: StatementArguments = [
-            root, Data(attestation.publisher.key.bytes), attestation.issued.seconds,
-            Int64(bitPattern: attestation.byteCount), attestation.name, attestation.mediaType,
-            Data(signed),
-        ]
+        let root = attestation.root.stored
         turn.lock()
         defer { turn.unlock() }
         try writing { db in
             try db.run(
                 """
-                INSERT INTO attestation VALUES (?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO attestation VALUES (?, ?, ?, ?)
                 ON CONFLICT (root, publisher) DO UPDATE SET
-                    issued = excluded.issued, bytes = excluded.bytes, name = excluded.name,
-                    media = excluded.media, signature = excluded.signature
+                    issued = excluded.issued, statement = excluded.statement
                     WHERE excluded.issued > issued
-                """, arguments)
+                """,
+                [
+                    root, Data(attestation.publisher.key.bytes), attestation.issued.seconds,
+                    Data(attestation.bytes),
+                ])
             try db.run(
                 """
                 DELETE FROM attestation WHERE root = ? AND rowid NOT IN
@@ -148,7 +175,7 @@ extension ChunkStore {
         try reading { db in
             try db.rows(
                 "SELECT * FROM attestation WHERE root = ? ORDER BY issued DESC", [root.stored]
-            ).compactMap { Attestation(stored: $0, root: root) }
+            ).compactMap { try? Attestation(bytes: [UInt8]($0["statement"] as Data)) }
         }
     }
 
@@ -158,19 +185,5 @@ extension ChunkStore {
         turn.lock()
         defer { turn.unlock() }
         try writing { db in try db.run(sql, arguments) }
-    }
-}
-
-extension Attestation {
-    fileprivate init?(stored row: Row, root: CID) {
-        let signed = [UInt8](row["signature"] as Data)
-        guard let publisher = Bits256([UInt8](row["publisher"] as Data)), signed.count == 64,
-            let r = Bits256(signed[..<32]), let s = Bits256(signed[32...])
-        else { return nil }
-        self.init(
-            stopgap: (),
-            root: root, publisher: PeerID(key: publisher), issued: UnixTime(seconds: row["issued"]),
-            byteCount: UInt64(bitPattern: row["bytes"]), name: row["name"], mediaType: row["media"],
-            signature: Signature(r: r, s: s))
     }
 }

@@ -35,6 +35,7 @@ public final class ChunkStore: Sendable {
         freeBytesMin = options.freeBytesMin
         files = try BlockFiles(in: directory)
         let index = try Schema.open(directory + "/index.sqlite")
+        try Files.syncDirectory(directory)
         self.index = index
         do {
             let (stamp, usage) = try index.read { db in
@@ -44,7 +45,7 @@ public final class ChunkStore: Sendable {
             recency = Recency(stamp: stamp)
             usageNow = Mutex(usage)
         } catch { throw .index(error, path: index.path) }
-        try reconcileAnnounced()
+        try reconcileAnnounced(adopting: true)
     }
 
     public convenience init(
@@ -60,8 +61,15 @@ public final class ChunkStore: Sendable {
 
     // MARK: Reading
 
-    /// A block whose hash was checked just now.
+    /// A block whose hash was checked just now. Counts as use.
     public func read(_ cid: CID) throws(StoreFailure) -> [UInt8] {
+        let bytes = try peek(cid)
+        if recency.touch(cid) { flushTouched() }
+        return bytes
+    }
+
+    /// As ``read(_:)``, without counting as use.
+    func peek(_ cid: CID) throws(StoreFailure) -> [UInt8] {
         let bytes: [UInt8]
         if let found = try bytesAsTheyLie(cid) {
             bytes = found
@@ -73,7 +81,6 @@ public final class ChunkStore: Sendable {
             try setAside(cid)
             throw .corrupt(cid)
         }
-        if recency.touch(cid) { flushTouched() }
         return bytes
     }
 
@@ -112,13 +119,14 @@ public final class ChunkStore: Sendable {
         defer { turn.unlock() }
         let places = try reading { db in try staged.map { try BlockTable.place(db, $0.cid) } }
         let staged = try restaged(staged, places)
-        let wanted = zip(staged, places).filter { $0.1 == .absent }
-        try makeRoom(for: wanted.reduce(0) { $0 + BlockTable.charge($1.0.byteCount) })
+        let held = zip(staged, places).filter { $0.1 != .absent }.map(\.0.cid)
+        let wanted = zip(staged, places).filter { $0.1 == .absent }.map(\.0.byteCount)
+        try makeRoom(for: wanted.reduce(0) { $0 + BlockTable.charge($1) }, keeping: held)
         do throws(StoreFailure) {
             try files.publish(staged)
             try addRows(staged)
         } catch {
-            try? reconcileAnnounced()
+            try? reconcileAnnounced(adopting: false)
             throw error
         }
     }
@@ -171,9 +179,10 @@ public final class ChunkStore: Sendable {
         try? writeTouched()
     }
 
-    /// The caller holds ``turn``.
-    func writeTouched() throws(StoreFailure) {
-        let touched = recency.takeTouched()
+    /// Writes down what was read, and `more` as used just now. The caller holds ``turn``.
+    func writeTouched(with more: [CID] = []) throws(StoreFailure) {
+        var touched = recency.takeTouched()
+        for cid in more { touched[cid] = recency.stamp() }
         guard !touched.isEmpty else { return }
         try writing { db in try Self.write(touched, db) }
     }
@@ -207,12 +216,14 @@ public final class ChunkStore: Sendable {
         isSettled.store(false, ordering: .relaxed)
     }
 
-    /// Compares the names that were about to change when the last process ended with the index.
-    private func reconcileAnnounced() throws(StoreFailure) {
+    /// Compares the names that were about to change with the index: after a crash, or after a commit
+    /// that failed. A file without a row is taken in if `adopting` and it is whole, else removed.
+    private func reconcileAnnounced(adopting: Bool) throws(StoreFailure) {
         for cid in try files.announced() {
             let hasFile = Files.exists(files.path(of: cid))
             switch (try place(cid), hasFile) {
             case (.file, false): try lose([cid])
+            case (.absent, true) where adopting: try adoptOrRemove(cid)
             case (.absent, true), (.row, true): try files.remove(cid)
             default: break
             }

@@ -129,7 +129,12 @@ enum Files {
         errno = 0
         while let entry = readdir(directory) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) {
+                    String(validatingCString: $0)
+                }
+            }
+            guard let name else {
+                throw .system("read a name (it is no UTF-8) in", path, code: EILSEQ)
             }
             if name != "." && name != ".." { names.append(name) }
             errno = 0

@@ -79,10 +79,7 @@ enum Schema {
             root BLOB NOT NULL,
             publisher BLOB NOT NULL,
             issued INTEGER NOT NULL,
-            bytes INTEGER NOT NULL,
-            name TEXT NOT NULL,
-            media TEXT NOT NULL,
-            signature BLOB NOT NULL,
+            statement BLOB NOT NULL,
             PRIMARY KEY (root, publisher)
         ) STRICT;
         CREATE INDEX attestation_age ON attestation (issued);

@@ -128,7 +128,7 @@ final class Gathered<Value: Sendable>: Sendable {
         let service = DiskService(store)
         let root = Block(seed: 1, byteCount: 10).cid
         for (publisher, issued) in [(1, 10), (2, 30), (1, 20), (1, 15)] as [(UInt64, Int64)] {
-            service.perform(.writeAttestation(attestation(root, publisher, issued))) { _ in }
+            service.perform(.writeAttestation(try attestation(root, publisher, issued))) { _ in }
         }
         _ = await service.write(Block(seed: 2, byteCount: 10))  // behind them in the queue
         let reply = await service.reply(to: .readAttestations(root, DiskToken(number: 4)))
@@ -136,9 +136,9 @@ final class Gathered<Value: Sendable>: Sendable {
             Issue.record("\(reply)")
             return
         }
-        #expect(found == [attestation(root, 2, 30), attestation(root, 1, 20)])
+        #expect(try found == [attestation(root, 2, 30), attestation(root, 1, 20)])
         for publisher in 10..<60 as Range<UInt64> {
-            try store.addAttestation(attestation(root, publisher, Int64(publisher)))
+            try store.addAttestation(try attestation(root, publisher, Int64(publisher)))
         }
         let kept = try store.attestations(of: root)
         #expect(kept.count == ChunkStore.attestationsPerRootMax)
@@ -146,12 +146,12 @@ final class Gathered<Value: Sendable>: Sendable {
         await service.close()
     }
 
-    private func attestation(_ root: CID, _ publisher: UInt64, _ issued: Int64) -> Attestation {
-        Attestation(
-            stopgap: (), root: root, publisher: PeerID(key: Bits256(publisher, 0, 0, 1)),
-            issued: UnixTime(seconds: issued), byteCount: .max, name: "näme",
-            mediaType: "text/plain",
-            signature: Signature(r: Bits256(1, 2, 3, UInt64(issued)), s: .zero))
+    private func attestation(
+        _ root: CID, _ publisher: UInt64, _ issued: Int64
+    ) throws -> Attestation {
+        try Attestation(
+            root: root, byteCount: 1 << 62, name: "näme", mediaType: "text/plain",
+            issued: UnixTime(seconds: issued), by: Scratch.identity(publisher))
     }
 
     @Test func afterClosingEveryRequestIsRefusedButAnswered() async throws {
@@ -180,9 +180,10 @@ final class Gathered<Value: Sendable>: Sendable {
                 added: UnixTime(seconds: Int64(i)))
         }
         let name = PublishedName(
-            label: "news", target: cids[0], sequence: .max, lifetime: .hours(24))
+            label: "news", target: cids[0], sequence: 1 << 63, lifetime: .hours(24))
         do {
             let store = try scratch.store()
+            try store.write((0..<3).map { Block(seed: $0, byteCount: 9) })
             for root in roots { try store.addRoot(root) }
             try store.removeRoot(cids[1])
             try store.setName(
@@ -193,6 +194,12 @@ final class Gathered<Value: Sendable>: Sendable {
         let store = try scratch.store()
         #expect(try store.roots() == [roots[0], roots[2]])
         #expect(try store.names() == [name])
+        try store.collectGarbage()
+        #expect(try store.roots().isEmpty)
+        let first = try store.advanceName("log", target: cids[0], lifetime: .hours(1))
+        let second = try store.advanceName("log", target: cids[1], lifetime: .hours(1))
+        #expect(second.sequence > first.sequence)
+        #expect(try store.names() == [second, name])
     }
 }
 

@@ -1,6 +1,7 @@
 // What the store's tests share: a scratch directory, blocks, and the bytes of trees.
 
 import AROContent
+import AROCrypto
 import AROPrimitives
 import AROWire
 import Foundation
@@ -28,6 +29,11 @@ final class Scratch: Sendable {
         return options
     }
 
+    static func identity(_ seed: UInt64) -> Identity {
+        var entropy = Entropy(seed: Bits256(seed, 0, 0, 0))
+        return Identity(from: &entropy)
+    }
+
     /// Everything below the directory, as paths relative to it, sorted.
     func files(below name: String) -> [String] {
         let all = FileManager.default.subpaths(atPath: path + "/" + name) ?? []
@@ -48,8 +54,14 @@ struct Block: Hashable, Sendable {
     /// A raw block of bytes drawn from `seed`.
     init(seed: UInt64, byteCount: Int) {
         var generator = Generator(seed: seed)
+        // One page of chance, repeated under the number of the page: debug builds are slow.
+        let page = (0..<64).flatMap { _ in generator.bits256().bytes }
         var bytes: [UInt8] = []
-        while bytes.count < byteCount { bytes.appendU64(generator.next()) }
+        bytes.reserveCapacity(byteCount + page.count + 8)
+        while bytes.count < byteCount {
+            bytes.appendU64(UInt64(bytes.count))
+            bytes += page
+        }
         bytes.removeLast(bytes.count - byteCount)
         self.bytes = bytes
         cid = CID(.raw, hashing: bytes.span.bytes)
