@@ -2,9 +2,10 @@
 /// one signature covers every chunk.
 ///
 /// Canonical bytes, big-endian, lengths by RFC 9000 §16: version (1), root CID with its length,
-/// publisher (32), issue time (8), byte count (8), name and media type with their lengths, signature
-/// (64). What is signed is the domain, a zero byte and all but the signature, so that no signature
-/// made for another purpose can be taken for an attestation. Every statement has one encoding.
+/// publisher (32), issue time (8), byte count (8), name and media type with their lengths,
+/// signature (64). What is signed is the domain, a zero byte and all but the signature, so that no
+/// signature made for another purpose can be taken for an attestation. Every statement has one
+/// encoding.
 
 import AROPrimitives
 import AROCrypto
@@ -22,13 +23,23 @@ public struct Attestation: Hashable, Sendable {
     public var mediaType: String
     public var signature: Signature
 
-    /// What may not be exceeded; a media type's bound is RFC 6838 §4.2's of a subtype name.
-    public static let nameByteCountMax = DagLimits.nameByteCountMax
+    /// The bounds of the texts: Linux' NAME_MAX, and RFC 6838 §4.2's of a subtype's name.
+    public static let nameByteCountMax = 255
     public static let mediaTypeByteCountMax = 127
     /// No encoded attestation is longer.
     public static let byteCountMax =
         1 + 1 + CID.byteCountMax + 32 + 8 + 8 + 2 + nameByteCountMax + 2 + mediaTypeByteCountMax
         + Signature.byteCount
+
+    /// A statement as it was kept elsewhere. Nothing is checked before ``verify()``.
+    public init(
+        root: CID, publisher: PeerID, issued: UnixTime, byteCount: UInt64, name: String,
+        mediaType: String, signature: Signature
+    ) {
+        (self.root, self.publisher, self.issued) = (root, publisher, issued)
+        (self.byteCount, self.name, self.mediaType) = (byteCount, name, mediaType)
+        self.signature = signature
+    }
 
     private static let version: UInt8 = 1
     private static let domain = Array("aro attestation".utf8) + [0]
@@ -66,7 +77,8 @@ extension Attestation {
     }
 
     fileprivate func checkBounds() throws(AttestationFailure) {
-        guard name.isEmpty || EntryName.isAllowed(name) else { throw .name }
+        guard name.utf8.count <= Self.nameByteCountMax, name.isEmpty || EntryName.isAllowed(name)
+        else { throw .name }
         guard mediaType.utf8.count <= Self.mediaTypeByteCountMax,
             mediaType.utf8.allSatisfy({ (0x20...0x7e).contains($0) })
         else { throw .mediaType }

@@ -14,7 +14,7 @@ public struct FetchOptions: Hashable, Sendable {
     /// Names to follow from the root through directories; empty for the root itself.
     public var path: [String]
     /// The bytes of a file that are wanted; nil for all. Only the blocks that hold them are fetched.
-    /// What lies beyond the file's end is cut off.
+    /// As in HTTP, it must begin inside of the file, and what lies beyond the end is cut off.
     public var range: Range<UInt64>?
     /// Content is refused unless this peer signed its root.
     public var publisher: PeerID?
@@ -31,7 +31,7 @@ public struct FetchOptions: Hashable, Sendable {
 }
 
 public enum FetchEvent: Hashable, Sendable {
-    /// Told when it changes, and at most every 64 blocks.
+    /// Told when it changes, at most five times a second.
     case progress(FetchProgress)
     /// Everything asked for is in the store.
     case finished(FetchProgress)

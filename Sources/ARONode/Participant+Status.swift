@@ -10,6 +10,7 @@ extension Participant {
 
     func describe(into status: inout NodeStatus) {
         status.observedAddress = ownAddresses.observed
+        status.isIsolated = isIsolated
         status.tablePeers = kademlia.tableCount
         status.recordsHeld = kademlia.recordCount
         status.rootsProvided = kademlia.publicationCount

@@ -20,6 +20,8 @@ public struct Participant: ~Copyable {
     var ownAddresses: OwnAddresses
     /// What the parts wanted done lately; drained by the switchboard.
     var kademliaOut = KademliaOutbox()
+    /// The overlay found that no contact answers, and no peer was connected since.
+    var isIsolated = false
     /// Breaches of the content exchange by peers.
     var misconduct: UInt64 = 0
 
@@ -124,6 +126,7 @@ public struct Participant: ~Copyable {
     private mutating func peerConnected(
         _ peer: PeerHandle, _ facts: PeerFacts, at now: Instant, book: inout PeerBook
     ) {
+        isIsolated = false
         if let observed = facts.observedAddress {
             ownAddresses.reported(observed, by: peer)
             kademlia.addresses = ownAddresses.best

@@ -130,6 +130,8 @@ public struct NodeStatus: Hashable, Sendable {
     public var id: PeerID
     /// Our address as peers see it, by most reports.
     public var observedAddress: SocketAddress?
+    /// No known peer answers any more: time to try the bootstrap addresses again.
+    public var isIsolated = false
     public var sessions = 0
     public var tablePeers = 0
     public var recordsHeld = 0

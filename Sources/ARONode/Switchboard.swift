@@ -125,7 +125,8 @@ extension Participant {
             case .exchange(let cid)?: exchange.providerSearchEnded(cid, at: now)
             case nil: break
             }
-        case .renewed, .isolated: break
+        case .isolated: isIsolated = true
+        case .renewed: break
         }
     }
 

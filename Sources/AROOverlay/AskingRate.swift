@@ -1,7 +1,7 @@
 /// How much each peer may ask and store per time: token buckets, in a bounded table sorted by peer.
 ///
-/// When the table is full, peers whose buckets have filled up again are forgotten, as a new entry says
-/// the same of them; if there is none, the one that was silent longest is.
+/// When the table is full, peers whose buckets have filled up again are forgotten, as a new entry
+/// says the same of them; if there is none, the one that was silent longest is.
 
 import AROPrimitives
 

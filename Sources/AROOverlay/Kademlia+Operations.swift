@@ -1,4 +1,5 @@
-/// Running operations: sending what look-ups and placements decide, and telling them what came back.
+/// Running operations: sending what look-ups and placements decide, and telling them what came
+/// back.
 
 import AROPrimitives
 import AROCrypto
@@ -31,7 +32,8 @@ extension Kademlia {
     private func makeLookup(
         _ key: DHTKey, paths: Int, _ book: borrowing PeerBook
     ) -> Lookup {
-        let start = table.closest(to: key, count: configuration.k, configuration, book)
+        // More than k, so that those that died can be replaced without asking others.
+        let start = table.closest(to: key, count: 2 * configuration.k, configuration, book)
         var roundTrips: [RoundTripClass] = []
         roundTrips.reserveCapacity(start.count)
         for handle in start {
@@ -137,8 +139,9 @@ extension Kademlia {
                 operation.name.map { .name($0) } ?? .failed(nobody ? .noPeers : .nameNotFound)
             end(i, outcome, at: now, into: &out)
         case .place(let record):
-            let nearest = operation.lookup.closest(2 * configuration.k)
-            operations[i].placement = Placement(record, at: nearest, k: configuration.k)
+            operations[i].placement = Placement(
+                record, at: operation.lookup.closest(configuration.k),
+                spares: operation.lookup.spares(configuration.k))
         }
     }
 
@@ -215,7 +218,7 @@ extension Kademlia {
         }
     }
 
-    private func index(of request: Request) -> Int? {
+    func index(of request: Request) -> Int? {
         guard let id = request.operation else { return nil }
         return operations.firstIndex { $0.id == id }
     }
@@ -234,151 +237,5 @@ extension Kademlia {
         case .store, .readBack: operations[i].placement?.failed(request.peer)
         }
         pump(operations[i].id, at: now, book: &book, into: &out)
-    }
-
-    // MARK: Answers
-
-    mutating func answered(
-        _ stored: KademliaStored, by peer: PeerHandle, at now: Instant, book: inout PeerBook,
-        into out: inout KademliaOutbox
-    ) {
-        guard let request = awaited(stored.request, by: peer, at: now, book: &book, into: &out),
-            let i = index(of: request), request.purpose == .store
-        else { return }
-        operations[i].placement?.stored(peer, stored.status)
-        pump(operations[i].id, at: now, book: &book, into: &out)
-    }
-
-    mutating func answered(
-        _ answer: KademliaAnswer, by peer: PeerHandle, at now: Instant, book: inout PeerBook,
-        into out: inout KademliaOutbox
-    ) {
-        guard let request = awaited(answer.request, by: peer, at: now, book: &book, into: &out),
-            let i = index(of: request)
-        else { return }
-        let id = operations[i].id
-        switch request.purpose {
-        case .find: read(answer, by: peer, i, at: now, book: &book, into: &out)
-        case .readBack: readBack(answer, by: peer, i)
-        case .store, .probe: return
-        }
-        pump(id, at: now, book: &book, into: &out)
-    }
-
-    /// The request that a peer answers: the peer lives, serves, and is so and so fast.
-    private mutating func awaited(
-        _ number: UInt32, by peer: PeerHandle, at now: Instant, book: inout PeerBook,
-        into out: inout KademliaOutbox
-    ) -> Request? {
-        guard let (request, roundTrip) = requests.answered(number, by: peer, at: now) else {
-            drops.count(.unsolicited)
-            return nil
-        }
-        times.measured(roundTrip)
-        heard(peer, RoundTripClass(roundTrip), at: now, book: &book, into: &out)
-        return request
-    }
-
-    private mutating func readBack(_ answer: KademliaAnswer, by peer: PeerHandle, _ i: Int) {
-        guard let placement = operations[i].placement else { return }
-        let isHeld =
-            switch (answer.records, placement.record) {
-            case (.providers(let records), .provider(let ours)): records.contains(ours)
-            case (.name(let record), .name(let ours)): record == ours
-            default: false
-            }
-        operations[i].placement?.readBack(peer, isHeld: isHeld)
-    }
-
-    private mutating func read(
-        _ answer: KademliaAnswer, by peer: PeerHandle, _ i: Int, at now: Instant,
-        book: inout PeerBook, into out: inout KademliaOutbox
-    ) {
-        guard let reading = operations[i].lookup.answered(peer) else { return }
-        take(answer.records, i, at: now, book: &book, into: &out)
-        let reach = book.addresses(peer).first.map { Reach($0) } ?? .anywhere
-        for contact in answer.contacts where contact.id != local {
-            take(contact, reach, reading, i, book: &book)
-        }
-        operations[i].lookup.finished(reading)
-    }
-
-    /// A contact that somebody named: interned only if the look-up wants it.
-    private mutating func take(
-        _ contact: Contact, _ reach: Reach, _ reading: Lookup.Reading, _ i: Int,
-        book: inout PeerBook
-    ) {
-        let known = book.handle(of: contact.id)
-        let usable = reach.usable(contact.addresses, limit: Contact.addressesMax)
-        guard let address = known.flatMap({ book.addresses($0).first }) ?? usable.first else {
-            return drops.count(.contactUnusable)
-        }
-        let key = known.map { book.key($0) } ?? DHTKey(peer: contact.id)
-        let network = cappedNetwork(of: address, configuration) ?? 0
-        guard operations[i].lookup.admits(key, network: network, from: reading) else { return }
-        let handle = known ?? book.intern(contact.id, key: key)
-        book.suggest(usable, for: handle)
-        operations[i].lookup.named(
-            handle, key: key, network: network,
-            roundTrip: table.roundTrip(of: handle, key: key), by: reading)
-    }
-
-    // MARK: Records
-
-    private mutating func take(
-        _ records: KademliaAnswer.Records, _ i: Int, at now: Instant, book: inout PeerBook,
-        into out: inout KademliaOutbox
-    ) {
-        let time = wallClock(at: now)
-        switch (records, operations[i].goal) {
-        case (.none, _): return
-        case (.providers(let records), .providers) where records.first?.key == operations[i].key:
-            for record in records { take(record, i, at: time, book: &book, into: &out) }
-        case (.name(let record), .name): take(record, i, at: time)
-        default: drops.count(.recordUnasked)
-        }
-    }
-
-    private mutating func take(
-        _ record: ProviderRecord, _ i: Int, at time: UnixTime, book: inout PeerBook,
-        into out: inout KademliaOutbox
-    ) {
-        guard !operations[i].providersFound.contains(record.provider) else { return }
-        do throws(RecordFailure) {
-            try record.verify(at: time)
-        } catch {
-            return drops.count(KademliaDrop(error))
-        }
-        found(record, i, book: &book, into: &out)
-    }
-
-    private mutating func found(
-        _ record: ProviderRecord, _ i: Int, book: inout PeerBook, into out: inout KademliaOutbox
-    ) {
-        guard case .providers(let limit) = operations[i].goal, record.provider != local,
-            operations[i].providersFound.count < limit
-        else { return }
-        operations[i].providersFound.append(record.provider)
-        let handle = book.intern(record.provider)
-        book.suggest(record.addresses, for: handle)
-        out.events.append(.provider(operations[i].id, record, handle))
-        if operations[i].providersFound.count >= limit { operations[i].lookup.stop() }
-    }
-
-    private mutating func take(_ record: NameRecord, _ i: Int, at time: UnixTime) {
-        guard record != operations[i].name else { return nameAnswered(i) }
-        guard record.key == operations[i].key else { return drops.count(.recordUnasked) }
-        do throws(RecordFailure) {
-            try record.verify(at: time)
-        } catch {
-            return drops.count(KademliaDrop(error))
-        }
-        if operations[i].name.map({ record.supersedes($0) }) ?? true { operations[i].name = record }
-        nameAnswered(i)
-    }
-
-    private mutating func nameAnswered(_ i: Int) {
-        operations[i].nameAnswers += 1
-        if operations[i].nameAnswers >= configuration.nameQuorum { operations[i].lookup.stop() }
     }
 }

@@ -175,8 +175,8 @@ extension Kademlia {
     }
 }
 
-/// How far the addresses of a peer can be reached from: an address that only works on one machine or
-/// in one private network is neither told to peers outside of it nor believed from them.
+/// How far the addresses of a peer can be reached from: an address that only works on one machine
+/// or in one private network is neither told to peers outside of it nor believed from them.
 enum Reach: Int, Comparable {
     case machine, network, anywhere
 

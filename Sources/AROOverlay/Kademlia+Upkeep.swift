@@ -1,5 +1,5 @@
-/// What a node does unasked: renew what it publishes, refresh quiet buckets, forget what has expired,
-/// replace contacts that died, and find back to the network when all of them did.
+/// What a node does unasked: renew what it publishes, refresh quiet buckets, forget what has
+/// expired, replace contacts that died, and find back to the network when all of them did.
 
 import AROPrimitives
 import AROCrypto
@@ -15,7 +15,7 @@ extension Kademlia {
     ) {
         expire(at: now)
         rescue(at: now, book: book, into: &out)
-        while backgroundCount < configuration.backgroundMax {
+        while mayWorkUnasked {
             let didStart =
                 renew(at: now, book: &book, identity: identity, into: &out)
                 || refresh(at: now, book: &book, into: &out)
@@ -45,9 +45,7 @@ extension Kademlia {
         at now: Instant, book: inout PeerBook, into out: inout KademliaOutbox
     ) -> Bool {
         let (bucket, at) = table.leastTouched
-        guard table.count > 0, rescue == nil, at + configuration.refreshInterval <= now else {
-            return false
-        }
+        guard at + configuration.refreshInterval <= now else { return false }
         let target = table.target(inBucket: bucket, &generator)
         _ = start(
             .refresh, target, paths: 1, isBackground: true, at: now, book: &book, into: &out)

@@ -1,9 +1,9 @@
-/// Kademlia as one value: the routing table, the records kept for others, what is published, and the
-/// operations under way. Facts come in by past-tense methods, wishes by commands; messages and events
-/// come out through the outbox, which the caller drains after each call.
+/// Kademlia as one value: the routing table, the records kept for others, what is published, and
+/// the operations under way. Facts come in by past-tense methods, wishes by commands; messages and
+/// events come out through the outbox, which the caller drains after each call.
 ///
-/// Maymounkov and Mazières 2002, with the disjoint paths of S/Kademlia (Baumgart and Mies 2007, §4.4).
-/// Where ARO deviates, and why, stands in Docs/Decisions/0004-kademlia.md.
+/// Maymounkov and Mazières 2002, with the disjoint paths of S/Kademlia (Baumgart and Mies 2007,
+/// §4.4). Where ARO deviates, and why, stands in Docs/Decisions/0004-kademlia.md.
 ///
 /// Nothing here knows sessions: a message to a peer without one makes the caller open it. Peers are
 /// handles of a ``PeerBook`` that the caller owns; see ``forEachUsedHandle(_:)``.
@@ -61,9 +61,8 @@ public struct Kademlia: ~Copyable {
     public var nextDeadline: Instant? {
         var next = earliest(requests.deadline, rescue?.at)
         next = earliest(next, expiryAt)
-        guard backgroundCount < configuration.backgroundMax else { return next }
+        guard mayWorkUnasked else { return next }
         next = earliest(next, publications.nextDue)
-        guard table.count > 0, rescue == nil else { return next }
         return earliest(next, table.leastTouched.at + configuration.refreshInterval)
     }
 
@@ -87,6 +86,7 @@ public struct Kademlia: ~Copyable {
         book: inout PeerBook, into out: inout KademliaOutbox
     ) {
         guard serves else { return }
+        if let roundTrip { times.measured(roundTrip) }
         let measured = roundTrip.map { RoundTripClass($0) } ?? .unmeasured
         heard(peer, measured, at: now, book: &book, into: &out)
     }
@@ -243,7 +243,12 @@ public struct Kademlia: ~Copyable {
 
     // MARK: Details
 
-    var backgroundCount: Int { operations.reduce(0) { $0 + ($1.isBackground ? 1 : 0) } }
+    /// Renewals and refreshes need peers, and wait for each other.
+    var mayWorkUnasked: Bool {
+        table.count > 0 && rescue == nil && backgroundCount < configuration.backgroundMax
+    }
+
+    private var backgroundCount: Int { operations.reduce(0) { $0 + ($1.isBackground ? 1 : 0) } }
 
     mutating func nextID() -> OperationID {
         lastOperation &+= 1

@@ -14,7 +14,8 @@ public struct OperationID: Hashable, Comparable, Sendable {
 
 public struct KademliaOutbox: ~Copyable {
     /// A message for a peer. Where there is no session, the caller opens one with the message as
-    /// its first payload; if that fails it says so by ``Kademlia/peerUnreachable(_:at:book:into:)``.
+    /// its first payload; if that fails it says so by
+    /// ``Kademlia/peerUnreachable(_:at:book:into:)``.
     public struct Send: Hashable, Sendable {
         public var peer: PeerHandle
         /// Where the message lies in ``KademliaOutbox/bytes``.

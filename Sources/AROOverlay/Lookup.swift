@@ -1,8 +1,8 @@
-/// One iterative look-up: which peer to ask next (Kademlia §2.3), on one path or on several that share
-/// no peer (S/Kademlia §4.4).
+/// One iterative look-up: which peer to ask next (Kademlia §2.3), on one path or on several that
+/// share no peer (S/Kademlia §4.4).
 ///
-/// Facts come in by past-tense methods, decisions go out by ``next()``; it knows neither messages nor
-/// clocks. Who is late, suspended or lost is judged by ``Requests``, from measured times:
+/// Facts come in by past-tense methods, decisions go out by ``next()``; it knows neither messages
+/// nor clocks. Who is late, suspended or lost is judged by ``Requests``, from measured times:
 ///
 /// ```
 ///          asked          late          suspended               failed
@@ -12,12 +12,13 @@
 /// ```
 ///
 /// A raced peer counts neither against the parallelism nor among the k, so that another is asked in
-/// its place. A suspended one is "removed from consideration until and unless it responds" (§2.3); it
-/// is waited for only while nobody answered at all. As in the paper, once answers bring nothing nearer,
-/// the k nearest that were not asked yet are asked at once.
+/// its place. A suspended one is "removed from consideration until and unless it responds" (§2.3);
+/// it is waited for only while nobody answered at all. As in the paper, once answers bring nothing
+/// nearer, the k nearest that were not asked yet are asked at once.
 ///
 /// Answers are hostile: the candidates are bounded, as are those of one network and the number of
-/// peers asked; a contact that is farther than the one who named it counts only among the k nearest.
+/// peers asked; a contact that is farther than the one who named it counts only among the k
+/// nearest.
 
 import AROPrimitives
 
@@ -230,6 +231,15 @@ struct Lookup: Sendable {
     /// The nearest peers that answered, nearest first.
     func closest(_ count: Int) -> [PeerHandle] {
         candidates.lazy.filter { $0.state == .answered }.prefix(count).map(\.handle)
+    }
+
+    /// The nearest of those that were not needed: the answers behind the first k, and candidates
+    /// that were never asked.
+    func spares(_ count: Int) -> [PeerHandle] {
+        let first = closest(k)
+        return candidates.lazy
+            .filter { ($0.state == .answered || $0.state == .fresh) && !first.contains($0.handle) }
+            .prefix(count).map(\.handle)
     }
 
     /// How many peers were asked in a row to come upon the nearest one that answered.

@@ -1,7 +1,7 @@
 /// Storing one record at the k nearest peers and reading it back: what "held by n of k" stands on.
 ///
-/// Facts in, decisions out, like ``Lookup``. A peer that fails or refuses is replaced by the next
-/// nearest one that answered the look-up.
+/// Facts in, decisions out, like ``Lookup``. A peer that fails, refuses or does not give the record
+/// back is replaced by the next nearest one.
 
 import AROPrimitives
 import AROWire
@@ -11,6 +11,9 @@ struct Placement: Sendable {
 
     private enum State: UInt8, Sendable {
         case fresh, storing, stored, reading, held, failed
+        /// The peer has a newer record: it keeps its place, as nobody farther should hold an old
+        /// one.
+        case superseded
     }
 
     private struct Target: Sendable {
@@ -23,12 +26,13 @@ struct Placement: Sendable {
     let wanted: Int
     private var targets: [Target]
 
-    /// - Parameter nearest: the nearest peers that answered; those behind the first k replace
-    ///   others that fail.
-    init(_ record: KademliaStore.Record, at nearest: [PeerHandle], k: Int) {
+    /// - Parameters:
+    ///   - nearest: the k nearest peers that answered, or as many as there are.
+    ///   - spares: who replaces those that fail, nearest first.
+    init(_ record: KademliaStore.Record, at nearest: [PeerHandle], spares: [PeerHandle]) {
         self.record = record
-        wanted = min(k, nearest.count)
-        targets = nearest.map { Target(handle: $0, state: .fresh) }
+        wanted = nearest.count
+        targets = (nearest + spares).map { Target(handle: $0, state: .fresh) }
     }
 
     /// Peers that gave the record back.
@@ -52,9 +56,11 @@ struct Placement: Sendable {
     }
 
     mutating func stored(_ handle: PeerHandle, _ status: KademliaStored.Status) {
-        // A superseded record is held in a newer form; reading back tells.
-        let isHeld = status == .held || status == .superseded
-        change(handle, from: .storing, to: isHeld ? .stored : .failed)
+        switch status {
+        case .held: change(handle, from: .storing, to: .stored)
+        case .superseded: change(handle, from: .storing, to: .superseded)
+        case .invalid, .full, .busy, .notServing: failed(handle)
+        }
     }
 
     mutating func readBack(_ handle: PeerHandle, isHeld: Bool) {

@@ -1,8 +1,8 @@
-/// What a node provides and the names it publishes: renewed at half of a record's life for as long as
-/// the user wants it.
+/// What a node provides and the names it publishes: renewed at half of a record's life for as long
+/// as the user wants it.
 ///
-/// A renewal comes up to a tenth early, by chance, so that a thousand keys that were published at once
-/// do not stay together.
+/// A renewal comes up to a tenth early, by chance, so that a thousand keys that were published at
+/// once do not stay together.
 
 import AROPrimitives
 import AROCrypto
@@ -49,10 +49,8 @@ struct Publication: Sendable {
 
 /// Sorted by key. A key has one publication: content and names do not meet, as both are hashes.
 struct Publications: Sendable {
-    private(set) var rows: [Publication] = [] {
-        didSet { nextDue = rows.min { $0.due < $1.due }?.due }
-    }
-    /// When the first of them is due. Kept, as it is asked for after every input.
+    private(set) var rows: [Publication] = []
+    /// When the first of them is due, or earlier. Kept, as it is asked for after every input.
     private(set) var nextDue: Instant?
 
     subscript(key: DHTKey) -> Publication? {
@@ -67,6 +65,7 @@ struct Publications: Sendable {
         } else {
             rows.insert(publication, at: i)
         }
+        nextDue = earliest(nextDue, publication.due)
     }
 
     mutating func remove(_ key: DHTKey) {
@@ -76,10 +75,14 @@ struct Publications: Sendable {
 
     /// The publication that has been due longest. It is taken to be under way from now on.
     mutating func takeDue(at now: Instant) -> Publication? {
-        guard let i = rows.indices.min(by: { rows[$0].due < rows[$1].due }), rows[i].due <= now
-        else { return nil }
-        defer { rows[i].due = .distantFuture }
-        return rows[i]
+        guard let nextDue, nextDue <= now else { return nil }
+        var due: Publication?
+        if let i = rows.indices.min(by: { rows[$0].due < rows[$1].due }), rows[i].due <= now {
+            due = rows[i]
+            rows[i].due = .distantFuture
+        }
+        self.nextDue = rows.min { $0.due < $1.due }?.due
+        return due
     }
 
     /// A placement ended.
@@ -89,12 +92,12 @@ struct Publications: Sendable {
     ) {
         let i = position(of: key)
         guard i < rows.count, rows[i].key == key else { return }
-        guard held > 0 else {
-            rows[i].due = now + configuration.publicationRetry
-            return
-        }
         let half = rows[i].lifetime(configuration) / 2
-        rows[i].due = now + generator.between(half - half / 10, half)
+        let wait =
+            held > 0
+            ? generator.between(half - half / 10, half) : configuration.publicationRetry
+        rows[i].due = now + wait
+        nextDue = earliest(nextDue, rows[i].due)
     }
 
     /// There are peers again: what nobody holds is due at once.
@@ -102,6 +105,7 @@ struct Publications: Sendable {
         for i in rows.indices
         where rows[i].due != .distantFuture && rows[i].due - now <= configuration.publicationRetry {
             rows[i].due = now
+            nextDue = now
         }
     }
 

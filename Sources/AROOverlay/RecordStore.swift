@@ -1,9 +1,9 @@
 /// The records of other peers that a node keeps, sorted by key, kind and author: one of each.
 ///
 /// Every cap is a number of records: in all, of one key, of one author. Where one is reached, the
-/// source (the network that the record was sent from) with the most records in question gives up the
-/// one that expires first: max-min fairness, so that a flood from one place pushes out itself. Authors
-/// and senders cost an attacker nothing, networks do.
+/// source (the network that the record was sent from) with the most records in question gives up
+/// the one that expires first: max-min fairness, so that a flood from one place pushes out itself.
+/// Authors and senders cost an attacker nothing, networks do.
 
 import AROPrimitives
 import AROCrypto
@@ -37,6 +37,8 @@ struct RecordStore: Sendable {
     private var free: [UInt32] = []
     private var perAuthor = Tally<PeerID>()
     private var perSource = Tally<UInt64>()
+    /// Where the next search for a record to give up begins.
+    private var cursor = 0
 
     var count: Int { order.count }
 
@@ -112,24 +114,32 @@ struct RecordStore: Sendable {
         if perAuthor[new.author] >= configuration.recordsPerAuthorMax { return false }
         let sameKey = range(of: new.key, new.record.kind)
         if sameKey.count >= configuration.recordsPerKeyMax {
-            remove(at: victim(in: sameKey, new, heaviest: heaviest(in: sameKey)))
+            remove(at: victim(in: sameKey, heaviest: heaviest(in: sameKey)))
         }
         if count >= configuration.recordsMax {
-            let most = perSource.most ?? new.source
-            remove(at: victim(in: 0..<count, new, heaviest: most))
+            remove(at: victim(in: 0..<count, heaviest: perSource.most ?? new.source))
         }
         return true
     }
 
-    /// Of the records of one source, the one that expires first; of those the least in order.
-    private func victim(in range: Range<Int>, _ new: Stored, heaviest source: UInt64) -> Int {
+    /// Records looked at before one of them is given up: the heaviest source has many, and a flood
+    /// must not cost a walk over all of them each time. A guess.
+    private static let victimsConsidered = 64
+
+    /// Of the next records of one source, the one that expires first.
+    private mutating func victim(in range: Range<Int>, heaviest source: UInt64) -> Int {
         var best: Int?
-        for i in range where slots[Int(order[i])].source == source {
+        var considered = 0
+        for step in 0..<range.count where considered < Self.victimsConsidered {
+            let i = range.lowerBound + (cursor + step) % range.count
+            guard slots[Int(order[i])].source == source else { continue }
+            considered += 1
             if let b = best, slots[Int(order[b])].expires <= slots[Int(order[i])].expires {
                 continue
             }
             best = i
         }
+        cursor = best ?? 0
         return best ?? range.lowerBound
     }
 
@@ -192,7 +202,8 @@ struct RecordStore: Sendable {
     }
 }
 
-/// How many records each of many owners has: sorted by owner, so that nothing depends on hash order.
+/// How many records each of many owners has: sorted by owner, so that nothing depends on hash
+/// order.
 struct Tally<Owner: Comparable & Sendable>: Sendable {
     private var rows: [(owner: Owner, count: Int)] = []
 

@@ -1,10 +1,10 @@
 /// What was sent and not answered yet: when to send it again, when to race it, when to give up.
 ///
-/// With T the time in which the peer is expected to answer: sent at 0, again at T (from then on others
-/// are asked in its place), at 1.5 T and at 2 T, suspended at 3 T, forgotten after
-/// ``KademliaConfiguration/requestLifetime``. T follows measured round-trip times, so that a look-up
-/// among fast peers does not wait as long as one among slow ones. What is in flight does not depend on
-/// sessions: a request to a peer without one opens it.
+/// With T the time in which the peer is expected to answer: sent at 0, again at T (from then on
+/// others are asked in its place), at 1.5 T and at 2 T, suspended at 3 T, forgotten after
+/// ``KademliaConfiguration/requestLifetime``. T follows measured round-trip times, so that a
+/// look-up among fast peers does not wait as long as one among slow ones. What is in flight does
+/// not depend on sessions: a request to a peer without one opens it.
 
 import AROPrimitives
 import AROWire
@@ -49,10 +49,12 @@ struct Requests: Sendable {
         case expired(Request)
     }
 
-    private(set) var pending: [Request] = []
-
-    /// When ``next(at:_:)`` will have something to say.
-    var deadline: Instant? { pending.min { $0.next < $1.next }?.next }
+    private(set) var pending: [Request] = [] {
+        didSet { deadline = pending.min { $0.next < $1.next }?.next }
+    }
+    /// When ``next(at:lifetime:)`` will have something to say. Kept, as it is asked for after every
+    /// input.
+    private(set) var deadline: Instant?
 
     /// A request is being sent for the first time. Returns its number.
     mutating func started(

@@ -44,9 +44,9 @@ struct RoundTripClass: Hashable, Comparable, Sendable {
 
 /// How long answers take, over all peers: what to expect of one that was never measured.
 ///
-/// The estimator of RFC 6298 §2, with the gains 1/8 and 1/4 of a connection applied to a population:
-/// mean plus four mean deviations stands above the 95th percentile of any distribution that real
-/// networks show, and follows a change within ten answers.
+/// The estimator of RFC 6298 §2, with the gains 1/8 and 1/4 of a connection applied to a
+/// population: mean plus four mean deviations stands above the 95th percentile of the distributions
+/// that networks usually show, and follows a change within ten answers.
 struct ResponseTimes: Sendable {
     private var mean, deviation: Duration
     private var isMeasured = false

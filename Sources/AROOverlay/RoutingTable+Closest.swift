@@ -1,8 +1,9 @@
 /// The contacts nearest to a key, without looking at most of the table.
 ///
 /// Let `c` be the number of bits that the target shares with us. Contacts of bucket `c` share more
-/// than `c` bits with the target, those of every deeper bucket just `c`, those of bucket `i < c` just
-/// `i`: so whole groups are nearer than others, and only inside of a group distances are compared.
+/// than `c` bits with the target, those of every deeper bucket just `c`, those of bucket `i < c`
+/// just `i`: so whole groups are nearer than others, and only inside of a group distances are
+/// compared.
 
 import AROPrimitives
 

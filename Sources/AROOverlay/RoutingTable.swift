@@ -1,10 +1,10 @@
-/// The routing table of Kademlia §2.2 and §2.4: contacts by the length of the prefix that they share
-/// with us, k a bucket, the last bucket split when it is full.
+/// The routing table of Kademlia §2.2 and §2.4: contacts by the length of the prefix that they
+/// share with us, k a bucket, the last bucket split when it is full.
 ///
 /// Bucket `i` holds the contacts that share exactly `i` bits with us, the last one all nearer ones.
 /// Where the paper splits further so that a node knows the k nearest around itself, a full bucket
-/// here takes a contact that is among our k nearest, up to twice k (the sibling list of
-/// S/Kademlia §4.3 inside of the table). A full bucket keeps its old contacts while they live (§2.2);
+/// here takes a contact that is among our k nearest, up to twice k (the sibling list of S/Kademlia
+/// §4.2 inside of the table). A full bucket keeps its old contacts while they live (§2.2);
 /// newcomers wait among the spares (§4.1).
 ///
 /// All contacts lie in one array, bucket behind bucket, 8 bytes each: a node of a simulated million

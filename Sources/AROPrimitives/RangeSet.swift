@@ -1,8 +1,8 @@
 /// A set of integers as sorted ranges: received packet numbers, acknowledged bytes of a stream.
 ///
 /// Kept in one array because nearly every change is at its end; an insertion in the middle costs a
-/// move of the ranges behind it, so whoever fills a set from what a stranger sends bounds ``count``.
-/// Shadows `Swift.RangeSet` in modules that import this one.
+/// move of the ranges behind it, so whoever fills a set from what a stranger sends bounds
+/// ``count``. Shadows `Swift.RangeSet` in modules that import this one.
 
 public struct RangeSet: Equatable, Sendable {
     /// Ascending; no two overlap or touch; none is empty.

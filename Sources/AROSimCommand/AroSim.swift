@@ -106,14 +106,20 @@ struct Check: ParsableCommand {
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure the event engine: events a second, by events pending.")
+        abstract: "Measure the event engine without the node, in events a second.")
 
     func run() {
         for pending in [1_000, 10_000, 100_000, 1_000_000] {
-            let result = EngineBenchmark.hold(pending: pending, events: 5_000_000)
-            let millions = String(format: "%.2f", result.eventsPerSecond / 1e6)
-            print("\(pending) pending: \(millions) M events/s")
+            show(EngineBenchmark.hold(pending: pending, events: 5_000_000))
         }
+        for nodes in [1_000, 10_000, 100_000] {
+            show(EngineBenchmark.tokens(nodes: nodes, tokens: 10_000, events: 5_000_000))
+        }
+    }
+
+    private func show(_ result: EngineBenchmark.Result) {
+        let millions = String(format: "%.2f", result.eventsPerSecond / 1e6)
+        print("\(result.name): \(millions) M events/s")
     }
 }
 

@@ -1,12 +1,14 @@
-/// How fast the agenda is, without any node: the hold model (Vaucher and Duval 1975), in which
-/// every event that comes out puts one back at a random later time.
+/// How fast the engine is without the node: the agenda alone (the hold model of Vaucher and Duval
+/// 1975, in which every event that comes out puts one back at a random later time), and a world
+/// whose inhabitants pass tokens on.
 
+import ARONode
 import AROPrimitives
 import Foundation
 
 public enum EngineBenchmark {
     public struct Result: Sendable {
-        public let pending: Int
+        public let name: String
         public let eventsPerSecond: Double
     }
 
@@ -27,6 +29,50 @@ public enum EngineBenchmark {
         }
         let took = ProcessInfo.processInfo.systemUptime - start
         precondition(word == 0)
-        return Result(pending: pending, eventsPerSecond: Double(events) / max(took, 1e-9))
+        return Result(name: "agenda, \(pending) pending", eventsPerSecond: Double(events) / took)
     }
+
+    /// Every node sends one token of 64 bytes on to a random node whenever one arrives: the whole
+    /// way of a datagram through the world, with a random round-trip time for each pair.
+    public static func tokens(nodes: Int, tokens: Int, events: UInt64, seed: UInt64 = 1) -> Result {
+        var model = NetworkModel()
+        model.roundTrip = .uniform(.milliseconds(20), .milliseconds(100))
+        var world = World(seed: seed, network: model) { TokenPasser($0, nodes: nodes) }
+        for _ in 0..<nodes { world.addNode() }
+        let token = [UInt8](repeating: 7, count: 64)
+        for i in 0..<tokens {
+            world.inject(token, from: world.address(of: i % nodes), to: i % nodes)
+        }
+        let start = ProcessInfo.processInfo.systemUptime
+        let before = world.counters.events
+        while world.counters.events - before < events {
+            _ = world.advance(to: world.now + .milliseconds(10))
+        }
+        let took = ProcessInfo.processInfo.systemUptime - start
+        let count = Double(world.counters.events - before)
+        return Result(
+            name: "world, \(nodes) nodes, \(tokens) tokens", eventsPerSecond: count / took)
+    }
+}
+
+private struct TokenPasser: ~Copyable, Inhabitant {
+    private var chance: Generator
+    private let nodes: Int
+
+    init(_ birth: Birth, nodes: Int) {
+        chance = Generator(seed: birth.chanceSeed)
+        self.nodes = nodes
+    }
+
+    var nextDeadline: Wake? { nil }
+
+    mutating func handle(_ input: borrowing Input, at now: Instant, into outbox: inout Outbox) {
+        switch input {
+        case .datagram(let bytes, _):
+            outbox.packets.append(bytes, to: Addressing.own(chance.below(nodes), moves: 0))
+        default: break
+        }
+    }
+
+    mutating func flush(at now: Instant, into outbox: inout Outbox) {}
 }

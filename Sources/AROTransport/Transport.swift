@@ -43,7 +43,7 @@ public struct Transport: ~Copyable {
     var agreements = AgreementCache()
     var initiations: Allowance
     var provenInitiations: Allowance
-    var resets: Allowance
+    var resets, resetsHeard: Allowance
 
     /// Packets outside of any session, until the next flush.
     var answers: [(to: SocketAddress, range: Range<Int>)] = []
@@ -88,6 +88,7 @@ public struct Transport: ~Copyable {
         initiations = Allowance(perSecond: limits.initiationsPerSecond, at: now)
         provenInitiations = Allowance(perSecond: limits.provenInitiationsPerSecond, at: now)
         resets = Allowance(perSecond: limits.resetsPerSecond, at: now)
+        resetsHeard = resets
         scratch = .allocate(byteCount: Self.scratchByteCount, alignment: 64)
     }
 

@@ -20,8 +20,8 @@ extension Transport {
         }
         guard datagram.byteCount <= WireLimits.datagramFloor else { return drop(.malformed) }
         let message = reader.rest()
-        let ephemeral = message.withUnsafeBytes { Bits256(loadingFrom: $0.baseAddress!) }
-        guard !repeatAnswer(to: header, ephemeral, from: address) else { return }
+        let digest = Bits256(BLAKE2b.digest(of: datagram, byteCount: 32))!
+        guard !repeatAnswer(to: header, digest, from: address) else { return }
 
         let hasCookie =
             header.cookie != .none && mint.verifies(header.cookie, from: address, at: now)
@@ -37,7 +37,7 @@ extension Transport {
             staticKey: identity.agreement.copy(), ephemeral: AgreementKey(from: &entropy),
             remoteStatic: nil, prologue: Self.prologue(header.bytes).span.bytes)
         var initiation = Initiation(
-            header: header, ephemeral: ephemeral, address: address, hasCookie: hasCookie,
+            header: header, digest: digest, address: address, hasCookie: hasCookie,
             byteCount: datagram.byteCount, noise: noise)
         do throws(HandshakeFailure) {
             let payload = try initiation.noise.read(message)
@@ -52,7 +52,7 @@ extension Transport {
     /// A first message that was read.
     struct Initiation: ~Copyable {
         let header: InitiationHeader
-        let ephemeral: Bits256
+        let digest: Bits256
         let address: SocketAddress
         /// The sender has shown that it receives at its address.
         let hasCookie: Bool
@@ -72,12 +72,12 @@ extension Transport {
 
     /// A retransmitted initiation gets the same response again. Returns whether it was one.
     private mutating func repeatAnswer(
-        to header: InitiationHeader, _ ephemeral: Bits256, from address: SocketAddress
+        to header: InitiationHeader, _ digest: Bits256, from address: SocketAddress
     ) -> Bool {
         // From another address it is judged anew: who receives a response there has not shown that
         // it receives at the first one.
         guard let id = bySource[header.source], let session = sessions.session(id),
-            session.pointee.attempt != nil, session.pointee.attempt!.ephemeral == ephemeral,
+            session.pointee.attempt != nil, session.pointee.attempt!.digest == digest,
             session.pointee.address == address
         else { return false }
         let stage = session.pointee.attempt!.stage
@@ -135,8 +135,11 @@ extension Transport {
                 // Ours wins. It may not have found the peer where this one came from, which by now has
                 // a way for it through whatever stands between.
                 drop(.simultaneousOpen)
-                session.pointee.attempt!.due = initiation.address
-                markReady(session)
+                addAddresses([initiation.address], to: session)
+                if session.pointee.attempt!.addresses.contains(initiation.address) {
+                    session.pointee.attempt!.due = initiation.address
+                    markReady(session)
+                }
                 return nil
             }
             return convert(session, initiation, at: now)
@@ -176,13 +179,13 @@ extension Transport {
         session.pointee.remoteID = initiation.header.source
         session.pointee.budget = Packet.amplificationMax * initiation.byteCount
         bySource[initiation.header.source] = session.pointee.id
-        let (header, ephemeral) = (initiation.header, initiation.ephemeral)
+        let (header, digest) = (initiation.header, initiation.digest)
         let address = initiation.address
         var attempt = Attempt(
             .answering, initiation.noise, at: now,
             timeout: configuration.endpoint.handshakeTimeout)
         attempt.source = header.source
-        attempt.ephemeral = ephemeral
+        attempt.digest = digest
         session.pointee.attempt = consume attempt
         halfOpenCount += 1
         establish(session, introduction, at: now)
@@ -237,12 +240,12 @@ extension Transport {
             introduction: introduction(for: session.pointee.localID, at: now),
             connection: session.pointee.localID, observed: initiation.address
         ).encode(into: &payload)
-        let (header, ephemeral) = (initiation.header, initiation.ephemeral)
+        let (header, digest) = (initiation.header, initiation.digest)
         let address = initiation.address
         var attempt = Attempt(
             .awaiting, initiation.noise, at: now, timeout: configuration.endpoint.handshakeTimeout)
         attempt.source = header.source
-        attempt.ephemeral = ephemeral
+        attempt.digest = digest
         attempt.packet = [PacketType.responseXX.rawValue]
         attempt.packet.appendU64(header.source.value)
         attempt.due = address

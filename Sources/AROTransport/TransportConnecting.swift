@@ -57,7 +57,8 @@ extension Transport {
         return out
     }
 
-    private func addAddresses(_ addresses: [SocketAddress], to session: SessionPointer) {
+    /// More places to try, as far as there is room.
+    func addAddresses(_ addresses: [SocketAddress], to session: SessionPointer) {
         guard session.pointee.attempt!.stage == .initiating else { return }
         session.pointee.attempt!.addresses = Self.distinct(
             session.pointee.attempt!.addresses + addresses,
@@ -171,6 +172,9 @@ extension Transport {
         }
         guard let at = session.pointee.attempt!.nextTransmission, at <= now else { return true }
         if stage == .initiating {
+            // Cookies made up by somebody on the way must not use up our patience for good.
+            session.pointee.attempt!.cookiesTaken = max(
+                session.pointee.attempt!.cookiesTaken - 1, 0)
             transmitInitiation(session, at: now)
         } else if stage == .completing {
             transmitCompletion(session, at: now)
@@ -223,7 +227,8 @@ extension Transport {
             UInt64(bigEndian: datagram.unsafeLoadUnaligned(fromByteOffset: 1, as: UInt64.self)))
         let pattern: NoiseHandshake.Pattern = type == .responseIK ? .ik : .xx
         guard let session = session(receivingAs: id), session.pointee.stage == .initiating,
-            session.pointee.attempt!.noise.pattern == pattern
+            session.pointee.attempt!.noise.pattern == pattern,
+            session.pointee.attempt!.addresses.contains(address)
         else { return drop(.unexpectedHandshake) }
         let payload: [UInt8]
         do throws(HandshakeFailure) {

@@ -26,7 +26,7 @@ extension Transport {
         case .completion: receiveCompletion(datagram, from: address, at: now)
         case .cookie: receiveCookie(datagram, from: address, at: now)
         case .versions: receiveVersions(datagram, from: address, at: now)
-        case .reset: receiveReset(datagram)
+        case .reset: receiveReset(datagram, at: now)
         }
     }
 
@@ -149,8 +149,10 @@ extension Transport {
         answer(ShortNotice(reset: resetToken(for: id), of: id).bytes, to: address)
     }
 
-    private mutating func receiveReset(_ datagram: RawSpan) {
+    private mutating func receiveReset(_ datagram: RawSpan, at now: Instant) {
         guard let notice = try? ShortNotice(datagram) else { return drop(.malformed) }
+        // Each costs a walk through the table.
+        guard resetsHeard.take(at: now) else { return drop(.overloaded) }
         let token = ResetToken(high: notice.high, low: notice.low)
         for index in sessions.indices {
             guard let session = sessions.session(at: index),

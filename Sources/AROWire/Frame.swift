@@ -18,10 +18,11 @@
 ///     CLOSE          1c | code | length | reason, UTF-8, at most 128 bytes
 ///     DATAGRAM       31 | length | bytes
 ///
-/// Deviations: one packet number space and one kind of stream, so there are no CRYPTO, HANDSHAKE_DONE
-/// or unidirectional frames; offset and length of a STREAM are always there, so that it has one
-/// encoding; the ACK delay is in microseconds, without an exponent; the …_BLOCKED frames are left
-/// out because receivers widen their windows by what they see, not by what they are told.
+/// Deviations: one packet number space and one kind of stream, so there are no CRYPTO,
+/// HANDSHAKE_DONE or unidirectional frames; offset and length of a STREAM are always there, so
+/// that it has one encoding; the ACK delay is in microseconds, without an exponent; the …_BLOCKED
+/// frames are left out because receivers widen their windows by what they see, not by what they
+/// are told.
 
 import AROPrimitives
 

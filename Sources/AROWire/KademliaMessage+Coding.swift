@@ -1,5 +1,5 @@
-/// The encodings that KademliaMessage.swift lays out. Every message has one encoding: unknown flags,
-/// kinds and trailing bytes are refused.
+/// The encodings that KademliaMessage.swift lays out. Every message has one encoding: unknown
+/// flags, kinds and trailing bytes are refused.
 
 import AROPrimitives
 import AROCrypto

@@ -203,7 +203,8 @@ public struct VersionsPacket: Equatable, Sendable {
 
 /// Packet numbers travel as their low 32 bits.
 public enum PacketNumber {
-    /// The number nearest to `expected` whose low 32 bits are `truncated` (RFC 9000 §A.3).
+    /// The number nearest to `expected`, at most 2^62, whose low 32 bits are `truncated` (RFC 9000
+    /// §A.3).
     @inlinable public static func expand(_ truncated: UInt32, expected: UInt64) -> UInt64 {
         let half: UInt64 = 1 << 31
         let candidate = expected & ~0xffff_ffff | UInt64(truncated)

@@ -4,10 +4,10 @@
 import AROPrimitives
 
 public enum RecordLimits {
-    /// How wrong two honest clocks may be against each other. A guess; RFC 4120 §7.5.7 (Kerberos)
-    /// allows five minutes between machines that somebody administers.
+    /// How wrong two honest clocks may be against each other. A guess; RFC 4120 §8.2 (Kerberos)
+    /// recommends five minutes for machines that somebody administers.
     public static let clockSkewMax = Duration.minutes(10)
-    /// DESIGN: provider records live 24 h; the IPFS DHT's were 24 h until 2023 and 48 h since.
+    /// As the IPFS DHT had it for years; it takes 48 h now.
     public static let providerLifetimeMax = Duration.hours(24)
     /// A guess: a publisher that is away for a week loses its names.
     public static let nameLifetimeMax = Duration.hours(7 * 24)

@@ -1,4 +1,5 @@
-/// A mutable name: a publisher's key and a label, pointing to a value that the publisher may change.
+/// A mutable name: a publisher's key and a label, pointing to a value that the publisher may
+/// change.
 ///
 /// ```
 /// record     publisher 32 · label count u8 (1...63) · label · value count u8 (0...128) · value ·

@@ -137,6 +137,7 @@ struct KademliaLookupTests {
         let summary = lookups(40, in: world, paths: 4, "20 % liars, 4 paths")
         #expect(summary.ended == 40)
         #expect(summary.nearestFound >= 38)
+        #expect(summary.share / 40 >= 0.95)
     }
 
     @Test("a peer that names twenty new peers for ever does not keep a look-up from ending")
@@ -221,5 +222,64 @@ struct KademliaLookupTests {
             return
         }
         #expect(found.count >= 20)
+    }
+
+    @Test("a peer that cannot be reached does not hold up a look-up, and leaves the candidates")
+    func unreachable() throws {
+        let world = Self.world(40, seed: 11)
+        let key = world.randomKey()
+        let nearest = world.closest(to: key, 1, excluding: 0)[0]
+        world.nodes[Int(nearest.index)].isDead = true
+        let id = world.act(0) { node, book, out in
+            node.kademlia.startLookup(key, at: world.now, book: &book, into: &out)
+        }
+        world.act(0) { node, book, out in
+            node.kademlia.peerUnreachable(nearest, at: world.now, book: &book, into: &out)
+        }
+        let ended = try #require(world.finish(0, id))
+        guard case .closest(let found) = ended.outcome else {
+            Issue.record("\(ended.outcome)")
+            return
+        }
+        #expect(found == world.closest(to: key, 20, excluding: 0))
+        #expect(ended.report.elapsed < .milliseconds(400), "four round trips, no timeout")
+    }
+
+    @Test("who said goodbye is not named to others, and is again when it comes back")
+    func goodbye() {
+        let world = Self.world(10, seed: 12)
+        let gone = world.nodes[4].handle
+        func names() -> Bool {
+            world.nodes[0].kademlia.contacts(nearest: world.key(4), count: 20, book: world.book)
+                .contains(gone)
+        }
+        #expect(names())
+        world.act(0) { node, book, out in
+            node.kademlia.peerGone(gone, at: world.now, book: &book, into: &out)
+        }
+        #expect(!names())
+        world.connect(0, 4)
+        #expect(names())
+    }
+
+    @Test("hourly refreshes rid the tables of the dead and find the newly come")
+    func refreshes() throws {
+        let world = Self.world(60, seed: 13)
+        for i in 40..<60 { world.nodes[i].isDead = true }
+        let newcomer = world.addNode()
+        world.connect(newcomer, 0)
+        world.run(for: .hours(8))
+        var dead = 0
+        var knows = 0
+        for i in 0..<40 {
+            let contacts = world.nodes[i].kademlia.contacts(
+                nearest: world.key(i), count: 100, book: world.book)
+            dead += contacts.filter { world.nodes[Int($0.index)].isDead }.count
+            knows += contacts.contains(world.nodes[newcomer].handle) ? 1 : 0
+        }
+        #expect(dead <= 40, "one in a table, of twenty")
+        #expect(knows >= 10)
+        let summary = lookups(40, in: world, "after 8 h")
+        #expect(summary.nearestFound == 40)
     }
 }

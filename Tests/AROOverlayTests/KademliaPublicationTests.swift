@@ -118,13 +118,14 @@ struct KademliaPublicationTests {
             return
         }
         #expect(record.value == [2] && record.sequence == 2)
-        // An old value is refused by those who have the new one, and reading back says so.
+        // An old value is refused by those who have the new one, and nobody farther gets it.
         #expect(try #require(held(world.publishName(5, "site", [3], sequence: 1))).by == 0)
         guard case .name(let still) = try #require(world.resolve(78, of: 5, "site")).outcome else {
             Issue.record("not found")
             return
         }
         #expect(still.value == [2])
+        #expect(world.nodes.filter { $0.kademlia.recordCount > 0 }.count == 21)
         let other = try #require(world.resolve(78, of: 6, "site"))
         #expect(other.outcome == .failed(.nameNotFound))
     }
@@ -190,5 +191,58 @@ struct KademliaPublicationTests {
         #expect(world.finish(0, id, within: .seconds(30)) == nil)
         world.run(for: .minutes(2))
         #expect(world.renewed.map(\.held) == [20])
+    }
+
+    @Test("a provider that failed its promise is not handed out by whoever noticed")
+    func failedProvider() throws {
+        let world = KademliaLookupTests.world(10, seed: 31)
+        let key = world.randomKey()
+        _ = world.provide(1, key)
+        #expect(world.nodes[0].kademlia.recordCount == 1)
+        let id = world.nodes[1].identity.id
+        world.act(0) { node, _, _ in node.kademlia.providerFailed(id, key: key) }
+        #expect(world.nodes[0].kademlia.recordCount == 0)
+    }
+
+    @Test("a wrong wall clock refuses records until it is read again")
+    func wallClock() throws {
+        let world = KademliaLookupTests.world(3, seed: 32)
+        for i in 0..<2 {
+            world.act(i) { node, _, _ in
+                node.kademlia.wallClockRead(world.wallClock + .hours(48), at: world.now)
+            }
+        }
+        let key = world.randomKey()
+        let (by, of) = try #require(held(world.provide(2, key)))
+        #expect(by == 0 && of == 2, "long expired for the others")
+        for i in 0..<2 {
+            world.act(i) { node, _, _ in
+                node.kademlia.wallClockRead(world.wallClock, at: world.now)
+            }
+        }
+        #expect(try #require(held(world.provide(2, key))).by == 2)
+    }
+
+    @Test("a publication survives peers that refuse and peers that lie about holding")
+    func refusers() throws {
+        let world = KademliaLookupTests.world(60, seed: 33)
+        let key = world.randomKey()
+        let near = world.closest(to: key, 20, excluding: 0)
+        // Six of the twenty nearest answer look-ups but give nothing back.
+        for handle in near.prefix(6) {
+            let i = Int(handle.index)
+            world.nodes[i].lies = { [unowned world] _, find in
+                let contacts = world.closest(to: find.key, 20, excluding: i)
+                return KademliaAnswer(
+                    request: find.request, contacts: contacts.map { world.book.contact($0) })
+            }
+        }
+        let (by, of) = try #require(held(world.provide(0, key)))
+        #expect(of == 20)
+        #expect(by == 20, "the next nearest took their places")
+        let reallyHeld = world.nodes.filter {
+            $0.lies == nil && $0.handle.index != 0 && $0.kademlia.recordCount > 0
+        }
+        #expect(reallyHeld.count == 20)
     }
 }

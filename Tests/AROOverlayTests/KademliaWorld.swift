@@ -112,13 +112,20 @@ final class KademliaWorld {
             let bit = key(i).bits[bit: depth]
             // The first key of the range that has the bit set.
             var middle = range.lowerBound
-            while middle < range.upperBound, !keys[middle].bits[bit: depth] { middle += 1 }
+            var end = range.upperBound
+            while middle < end {
+                let half = (middle + end) / 2
+                if keys[half].bits[bit: depth] { end = half } else { middle = half + 1 }
+            }
             let far = bit ? range.lowerBound..<middle : middle..<range.upperBound
             range = bit ? middle..<range.upperBound : range.lowerBound..<middle
-            var picks = Array(far)
-            if picks.count > 40 || range.count >= 20 {
+            var picks: [Int] = []
+            if far.count > 40 {
+                for _ in 0..<20 { picks.append(far.lowerBound + generator.below(far.count)) }
+            } else {
+                picks = Array(far)
                 generator.shuffle(&picks)
-                picks = Array(picks.prefix(20))
+                if range.count >= 20 { picks = Array(picks.prefix(20)) }
             }
             for pick in picks { connect(i, sorted[pick]) }
             depth += 1

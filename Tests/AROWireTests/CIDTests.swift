@@ -22,7 +22,8 @@ struct CIDTests {
 
     @Test("blake2b-256 CIDs are read and verified")
     func blake2b() throws {
-        // BLAKE2b-256 of "abc" by Python's hashlib: bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319.
+        // BLAKE2b-256 of "abc" by Python's hashlib:
+        // bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319.
         let digest = try #require(
             Hex.decode("bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319"))
         let cid = try CID(bytes: [1, 0x55, 0xa0, 0xe4, 0x02, 32] + digest)

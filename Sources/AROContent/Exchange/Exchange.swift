@@ -43,17 +43,17 @@ public struct ExchangeCounters: Hashable, Sendable {
 
 public struct Exchange {
     /// A fetch and the streams of its links.
-    private struct Running {
+    struct Running {
         var fetch: Fetch
         var streams: [ContentStream?]
     }
 
-    private enum StreamOwner {
+    enum StreamOwner {
         case fetch(FetchID, link: Int)
         case serving
     }
 
-    private enum DiskOwner {
+    enum DiskOwner {
         case contains(FetchID, [CID])
         case read(FetchID, CID)
         case write(FetchID, CID)
@@ -63,19 +63,19 @@ public struct Exchange {
 
     public let configuration: ExchangeConfiguration
     private var generator: Generator
-    private var outputs: [ExchangeOutput] = []
+    var outputs: [ExchangeOutput] = []
 
-    private var running: [Running] = []
-    private var serving: Serving
-    private var owners: [ContentStream: StreamOwner] = [:]
+    var running: [Running] = []
+    var serving: Serving
+    var owners: [ContentStream: StreamOwner] = [:]
     /// What waits for room on streams that we opened.
-    private var outgoing: [ContentStream: OutgoingRequests] = [:]
-    private var diskOwners: [UInt64: DiskOwner] = [:]
-    private var lastStream: UInt64 = 0
-    private var lastDiskToken: UInt64 = 0
+    var outgoing: [ContentStream: OutgoingRequests] = [:]
+    var diskOwners: [UInt64: DiskOwner] = [:]
+    var lastStream: UInt64 = 0
+    var lastDiskToken: UInt64 = 0
     /// Searches under way; two fetches of one content share them.
-    private var searches: [CID] = []
-    private var violations: UInt64 = 0
+    var searches: [CID] = []
+    var violations: UInt64 = 0
 
     public init(configuration: ExchangeConfiguration, generator: Generator) {
         (self.configuration, self.generator) = (configuration, generator)
@@ -136,18 +136,15 @@ extension Exchange {
         collectServing()
     }
 
-    private func index(of id: FetchID) -> Int? { running.firstIndex { $0.fetch.id == id } }
+    func index(of id: FetchID) -> Int? { running.firstIndex { $0.fetch.id == id } }
 }
 
 // MARK: - Peers
 
 extension Exchange {
     public mutating func providersFound(_ cid: CID, _ peers: [PeerHandle], at now: Instant) {
-        // Everyone is told the same order: without chance, all would ask the same peers first.
-        var peers = peers
-        generator.shuffle(&peers)
         for id in fetches(seeking: cid) {
-            running[index(of: id)!].fetch.providersFound(peers, at: now)
+            running[index(of: id)!].fetch.providersFound(peers, &generator, at: now)
             collect(id, at: now)
         }
     }
@@ -250,19 +247,19 @@ extension Exchange {
         }
     }
 
-    private mutating func nextStream() -> ContentStream {
+    mutating func nextStream() -> ContentStream {
         lastStream += 1
         return ContentStream(number: lastStream)
     }
 
-    private mutating func forget(_ i: Int, link: Int) {
+    mutating func forget(_ i: Int, link: Int) {
         guard let stream = running[i].streams[link] else { return }
         running[i].streams[link] = nil
         owners[stream] = nil
         outgoing[stream] = nil
     }
 
-    private mutating func writeRequests(_ stream: ContentStream) {
+    mutating func writeRequests(_ stream: ContentStream) {
         while let bytes = outgoing[stream]?.next() {
             outputs.append(.write(stream, bytes, isFinal: false))
         }
@@ -270,7 +267,7 @@ extension Exchange {
 }
 
 /// Requests on their way to the transport. Their number is bounded by what may be unanswered.
-private struct OutgoingRequests {
+struct OutgoingRequests {
     var room: Int
     private var queue: [[UInt8]] = [[StreamProtocol.content.rawValue]]
 
@@ -285,168 +282,5 @@ private struct OutgoingRequests {
         queue = []
         room -= bytes.count
         return bytes
-    }
-}
-
-// MARK: - The disk and time
-
-extension Exchange {
-    public mutating func diskReplied(_ reply: DiskReply, at now: Instant) {
-        switch reply {
-        case .contains(let token, let held):
-            switch diskOwners.removeValue(forKey: token.number) {
-            case .contains(let id, let cids):
-                tell(id, at: now) { $0.diskContained(cids, held, at: now) }
-            case .served(let request):
-                serving.diskReplied(request, .haveMap(ExchangeAnswer.haveMap(of: held)))
-                collectServing()
-            default: break
-            }
-        case .block(let token, let result): blockRead(token, result, at: now)
-        case .stored(let token, let result):
-            guard case .write(let id, let cid)? = diskOwners.removeValue(forKey: token.number)
-            else { return }
-            tell(id, at: now) { $0.diskStored(cid, result, at: now) }
-            if case .success = result { storedElsewhere(cid, by: id, at: now) }
-        case .attestations(let token, let all):
-            switch diskOwners.removeValue(forKey: token.number) {
-            case .attestations(let id): tell(id, at: now) { $0.diskAttested(all, at: now) }
-            case .served(let request):
-                let encoded = all.prefix(ExchangeLimits.attestationsMax).map(\.bytes)
-                serving.diskReplied(request, .attestations(encoded))
-                collectServing()
-            default: break
-            }
-        }
-    }
-
-    private mutating func blockRead(
-        _ token: DiskToken, _ result: Result<[UInt8], DiskFailure>, at now: Instant
-    ) {
-        switch diskOwners.removeValue(forKey: token.number) {
-        case .read(let id, let cid): tell(id, at: now) { $0.diskRead(cid, result, at: now) }
-        case .served(let request):
-            var answer = ExchangeAnswer.missing
-            if case .success(let block) = result, (1...WireLimits.blockMax).contains(block.count) {
-                answer = .block(block)
-            }
-            serving.diskReplied(request, answer)
-            collectServing()
-        default: break
-        }
-    }
-
-    /// A fetch need not ask for what another one stored.
-    private mutating func storedElsewhere(_ cid: CID, by id: FetchID, at now: Instant) {
-        for other in running.map(\.fetch.id) where other != id {
-            tell(other, at: now) { $0.storedElsewhere(cid, at: now) }
-        }
-    }
-
-    private mutating func tell(_ id: FetchID, at now: Instant, _ fact: (inout Fetch) -> Void) {
-        guard let i = index(of: id) else { return }
-        fact(&running[i].fetch)
-        collect(id, at: now)
-    }
-
-    /// The clock reached ``nextDeadline``; spurious calls are harmless.
-    public mutating func deadlinePassed(at now: Instant) {
-        serving.deadlinePassed(at: now)
-        collectServing()
-        for id in running.map(\.fetch.id) {
-            guard let i = index(of: id), let due = running[i].fetch.nextDeadline, due <= now
-            else { continue }
-            running[i].fetch.deadlinePassed(at: now)
-            collect(id, at: now)
-        }
-    }
-
-    private mutating func ask(_ owner: DiskOwner, _ request: (DiskToken) -> DiskRequest) {
-        lastDiskToken += 1
-        diskOwners[lastDiskToken] = owner
-        outputs.append(.disk(request(DiskToken(number: lastDiskToken))))
-    }
-}
-
-// MARK: - Decisions out
-
-extension Exchange {
-    /// Turns what a fetch wants done into outputs.
-    private mutating func collect(_ id: FetchID, at now: Instant) {
-        guard let i = index(of: id) else { return }
-        var steps: [FetchStep] = []
-        swap(&steps, &running[i].fetch.steps)
-        for step in steps { act(step, i, id) }
-        for case let stream? in running[i].streams { writeRequests(stream) }
-        if running[i].fetch.phase == .ended { running.remove(at: i) }
-    }
-
-    private mutating func act(_ step: FetchStep, _ i: Int, _ id: FetchID) {
-        switch step {
-        case .contains(let cids): ask(.contains(id, cids)) { .contains(cids, $0) }
-        case .read(let cid): ask(.read(id, cid)) { .read(cid, $0) }
-        case .write(let cid, let block): ask(.write(id, cid)) { .write(cid, block, $0) }
-        case .readAttestations(let root): ask(.attestations(id)) { .readAttestations(root, $0) }
-        case .writeAttestation(let one): outputs.append(.disk(.writeAttestation(one)))
-        case .open(let peer, let link):
-            let stream = nextStream()
-            running[i].streams[link] = stream
-            owners[stream] = .fetch(id, link: link)
-            outputs.append(.openStream(peer, stream))
-        case .send(let bytes, let link):
-            if let stream = running[i].streams[link] { outgoing[stream]?.append(bytes) }
-        case .leave(let link, let abruptly): leave(i, link, abruptly: abruptly)
-        case .findProviders(let cid):
-            guard !searches.contains(cid) else { return }
-            searches.append(cid)
-            outputs.append(.findProviders(cid))
-        case .tell(let event): outputs.append(.fetchEvent(id, event))
-        case .holds(let cid): outputs.append(.becameProvider(cid))
-        case .misbehaved(let peer, let violation): misbehaved(peer, violation)
-        }
-    }
-
-    private mutating func leave(_ i: Int, _ link: Int, abruptly: Bool) {
-        guard let stream = running[i].streams[link] else { return }
-        let isGreeted = outgoing[stream] != nil
-        forget(i, link: link)
-        if abruptly || !isGreeted {
-            outputs.append(.reset(stream))
-        } else {
-            outputs.append(.write(stream, [], isFinal: true))
-            outputs.append(.release(stream))
-        }
-    }
-
-    private mutating func misbehaved(_ peer: PeerHandle, _ violation: ExchangeViolation) {
-        violations += 1
-        outputs.append(.misbehaved(peer, violation))
-    }
-
-    private mutating func collectServing() {
-        var steps: [ServingStep] = []
-        swap(&steps, &serving.steps)
-        for step in steps {
-            switch step {
-            case .read(let request, let cid): ask(.served(request)) { .read(cid, $0) }
-            case .contains(let request, let cids):
-                ask(.served(request)) { .contains(cids, $0) }
-            case .readAttestations(let request, let root):
-                ask(.served(request)) { .readAttestations(root, $0) }
-            case .write(let stream, let bytes, let isFinal):
-                outputs.append(.write(stream, bytes, isFinal: isFinal))
-                if isFinal { release(stream) }
-            case .reset(let stream):
-                owners[stream] = nil
-                outputs.append(.reset(stream))
-            case .misbehaved(let peer, let violation): misbehaved(peer, violation)
-            }
-        }
-    }
-
-    /// A served stream got its last bytes.
-    private mutating func release(_ stream: ContentStream) {
-        guard owners.removeValue(forKey: stream) != nil else { return }
-        outputs.append(.release(stream))
     }
 }

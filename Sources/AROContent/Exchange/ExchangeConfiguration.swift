@@ -66,8 +66,8 @@ public struct ExchangeConfiguration: Sendable {
     public var servedStreamsPerPeerMax = 8
     /// Blocks being read or waiting for room: of one stream, of one peer, in all, bytes; each read
     /// counts as the largest block until its size is known (guesses).
-    public var servedBytesPerStreamMax = 4 << 20
-    public var servedBytesPerPeerMax = 16 << 20
+    public var servedBytesPerStreamMax = 8 << 20
+    public var servedBytesPerPeerMax = 8 << 20
     public var servedBytesMax = 64 << 20
     /// A stream whose requester takes no bytes, or asks for nothing, is ended after so long (guesses).
     public var servedStallTimeout = Duration.seconds(30)

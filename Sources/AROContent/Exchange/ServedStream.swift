@@ -46,12 +46,8 @@ struct ServedStream {
         (self.peer, self.room, activeAt) = (peer, room, now)
     }
 
-    /// Whether answers wait for room.
-    var isBlocked: Bool {
-        guard room <= 0, let first = entries.first else { return false }
-        if case .ready = first.state { return true }
-        return false
-    }
+    /// Whether requests wait for room.
+    var isBlocked: Bool { room <= 0 && !entries.isEmpty }
 
     /// The transport took bytes off. Only so many together count as a sign of life, lest a trickle
     /// hold memory for ever.

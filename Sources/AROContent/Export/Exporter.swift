@@ -1,5 +1,5 @@
-/// A tree's files, directories and links in order, out of its blocks: what `get` writes to a disk or
-/// a pipe.
+/// A tree's files, directories and links in order, out of its blocks: what `get` writes to a disk
+/// or a pipe.
 ///
 /// Sans-I/O: ``next()`` says which block is needed or what came out; ``blockArrived(_:)`` brings a
 /// block whose hash was checked. Only blocks on the path and with bytes of the range are asked for.
@@ -56,6 +56,8 @@ public struct Exporter: Sendable {
     private var window: Range<UInt64> = 0..<0
     private let range: Range<UInt64>?
     private var entriesLeft: Int
+    /// ``pendingMax``, lower in tests.
+    var pendingBound = Exporter.pendingMax
 
     /// - Parameters:
     ///   - path: names to follow from the root.
@@ -191,7 +193,7 @@ public struct Exporter: Sendable {
     private mutating func push<T>(
         _ items: [T], _ cid: CID, _ task: (T) -> Task
     ) throws(FetchFailure) {
-        guard tasks.count + items.count <= Self.pendingMax else { throw Self.tooWide(cid) }
+        guard tasks.count + items.count <= pendingBound else { throw Self.tooWide(cid) }
         for item in items.reversed() { tasks.append(task(item)) }
     }
 

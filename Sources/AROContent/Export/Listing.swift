@@ -131,7 +131,7 @@ extension DirectoryEntry {
 }
 
 extension DagNode {
-    fileprivate var kind: ListingEntry.Kind {
+    var kind: ListingEntry.Kind {
         switch self {
         case .file(let file): .file(byteCount: file.byteCount)
         case .directory, .shard: .directory

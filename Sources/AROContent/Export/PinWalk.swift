@@ -9,8 +9,8 @@ import AROWire
 public enum PinStep: Hashable, Sendable {
     /// A CID of the tree. Answer with ``PinWalk/skip()`` where it was seen before.
     case found(CID)
-    /// Hand the block of the CID that was just found to ``PinWalk/blockArrived(_:)``. Leaves are not
-    /// asked for.
+    /// Hand the block of the CID that was just found to ``PinWalk/blockArrived(_:)``. Leaves are
+    /// not asked for.
     case needBlock(CID)
     case finished
     case failed(FetchFailure)

@@ -33,7 +33,7 @@ extension Fetch {
     private mutating func admit(_ need: WalkNeed, _ unknown: inout [CID]) throws(FetchFailure) {
         let cid = need.child.cid
         let isNew = wants[cid] == nil
-        if isNew { wants.add(cid) }
+        if isNew { wants.add(cid, order: need.position.start) }
         if let place = need.place { wants[cid]!.places.append(place) }
         if let count = need.byteCount {
             guard wants[cid]!.byteCount ?? count == count, count <= WireLimits.blockMax else {
@@ -55,9 +55,9 @@ extension Fetch {
         }
     }
 
-    /// What a peer is expected to send for it, in bytes.
-    private func weight(of need: WalkNeed) -> Int {
-        if need.place != nil { return nodeWeight }
+    /// What a peer is expected to send for it, in bytes; nil for a node.
+    private func weight(of need: WalkNeed) -> Int? {
+        if need.place != nil { return nil }
         return need.byteCount ?? min(Int(clamping: need.fileBytes), WireLimits.blockMax)
     }
 
@@ -70,23 +70,30 @@ extension Fetch {
 
     // MARK: From the disk
 
-    mutating func diskContained(_ cids: [CID], _ held: [Bool], at now: Instant) {
+    /// - Parameter elsewhere: those that another fetch of this node sees to.
+    mutating func diskContained(
+        _ cids: [CID], _ held: [Bool], elsewhere: Set<CID>, at now: Instant
+    ) {
         guard phase != .ended else { return }
         containsUnderWay -= 1
         for (cid, isHeld) in zip(cids, held) where wants[cid]?.state == .checking {
-            if isHeld { settle(cid) } else { wants.set(cid, .open) }
+            if isHeld { settle(cid) } else { lacked(cid, isElsewhere: elsewhere.contains(cid)) }
         }
         advance(at: now)
     }
 
+    private mutating func lacked(_ cid: CID, isElsewhere: Bool) {
+        wants.set(cid, isElsewhere ? .elsewhere : .open)
+    }
+
     mutating func diskRead(
-        _ cid: CID, _ result: Result<[UInt8], DiskFailure>, at now: Instant
+        _ cid: CID, _ result: Result<[UInt8], DiskFailure>, isElsewhere: Bool, at now: Instant
     ) {
         guard phase != .ended else { return }
         readsUnderWay -= 1
         guard wants[cid]?.state == .checking else { return advance(at: now) }
         switch result {
-        case .failure: wants.set(cid, .open)
+        case .failure: lacked(cid, isElsewhere: isElsewhere)
         case .success(let block):
             do throws(FetchFailure) {
                 try measure(cid, block)
@@ -100,6 +107,7 @@ extension Fetch {
         guard phase != .ended, wants[cid]?.state == .writing else { return }
         writingBytes -= wants[cid]!.writing
         wants[cid]!.writing = 0
+        if progressedAt != nil { progressedAt = now }
         switch result {
         case .success: settle(cid)
         case .failure(.full): return fail(.diskFull)
@@ -109,10 +117,25 @@ extension Fetch {
         advance(at: now)
     }
 
+    /// Whether others may leave the block to this fetch.
+    func seesTo(_ cid: CID) -> Bool {
+        switch wants[cid]?.state {
+        case .open, .requested, .writing: true
+        case .checking, .elsewhere, nil: false
+        }
+    }
+
+    /// Another fetch ended: what it had seen to is ours now.
+    mutating func otherEnded(at now: Instant) {
+        guard !wants.elsewhere.isEmpty else { return }
+        for cid in wants.elsewhere { wants.set(cid, .open) }
+        advance(at: now)
+    }
+
     /// Another fetch stored a block: we need not ask for it any more.
     mutating func storedElsewhere(_ cid: CID, at now: Instant) {
         guard phase != .ended, let want = wants[cid],
-            want.state == .open || want.state == .requested
+            [.open, .requested, .elsewhere].contains(want.state)
         else { return }
         cancelHolders(of: want, but: nil, at: now)
         wants.set(cid, .checking)

@@ -37,19 +37,22 @@ extension Fetch {
         guard links[number] != nil else { return }
         links[number]!.arrived(bytes.byteCount, at: now, config)
         var reader = ByteReader(bytes)
+        var isNews = isFinished
         do throws(DecodingFailure) {
             // The link itself is not copied: its decoder holds a block that would be copied too.
             while let blockMax = links[number]?.blockMax,
                 let answer = try links[number]!.decoder.next(&reader, blockMax: blockMax)
             {
                 answered(number, answer, at: now)
+                isNews = true
             }
         } catch {
             leave(number, because: .violation(.malformed(error)), at: now)
         }
         chargeAnnounced(number, at: now)
-        if isFinished, links[number] != nil { leave(number, because: .reset, at: now) }
-        advance(at: now)
+        if isFinished { leave(number, because: .reset, at: now) }
+        // A part of a block changes nothing but the stall clock, which may ring too early.
+        if isNews || links[number] == nil { advance(at: now) }
     }
 
     /// A block under way may be larger than its parents promise: the tree is malformed, or the peer

@@ -19,11 +19,17 @@ struct FetchCandidate {
 }
 
 extension Fetch {
-    mutating func providersFound(_ peers: [PeerHandle], at now: Instant) {
+    /// Each takes a place by chance: everyone is told of providers in much the same order, and would
+    /// otherwise ask the same ones first.
+    mutating func providersFound(
+        _ peers: [PeerHandle], _ generator: inout Generator, at now: Instant
+    ) {
         guard phase != .ended else { return }
         for peer in peers where candidates.count < config.candidatesMax {
             guard !candidates.contains(where: { $0.peer == peer }) else { continue }
-            candidates.append(FetchCandidate(peer: peer, state: .idle(notBefore: now)))
+            candidates.insert(
+                FetchCandidate(peer: peer, state: .idle(notBefore: now)),
+                at: generator.below(candidates.count + 1))
         }
         advance(at: now)
     }
@@ -69,7 +75,8 @@ extension Fetch {
 
     /// Nobody owes us anything that would bring the fetch on.
     private var isStarved: Bool {
-        needsPeers && links.allSatisfy { $0.map { $0.isOpen && $0.isIdle } ?? true }
+        needsPeers && writingBytes == 0
+            && links.allSatisfy { $0.map { $0.isOpen && $0.isIdle } ?? true }
     }
 
     /// Somebody is there who was not tried yet, or may be tried again.

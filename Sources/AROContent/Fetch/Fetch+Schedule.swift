@@ -22,7 +22,8 @@ extension Fetch {
     }
 
     private func budget(of link: Int) -> AskBudget {
-        links[link]!.budget(memory: max(0, config.bytesInFlightMax - bytesInFlight), config)
+        let memory = max(0, config.bytesInFlightMax - bytesInFlight)
+        return links[link]!.budget(memory: memory, nodeWeight: nodeWeight, config)
     }
 
     // MARK: First requests
@@ -37,8 +38,9 @@ extension Fetch {
 
     private mutating func ask(_ link: Int, for cid: CID, at now: Instant) {
         let want = wants[cid]!
-        let expected = links[link]!.expectedTime(want.weight)
-        links[link]!.asked(.block(cid), charge: want.charge, weight: want.weight, at: now)
+        let weight = want.weight ?? nodeWeight
+        let expected = links[link]!.expectedTime(weight)
+        links[link]!.asked(.block(cid), charge: want.charge, weight: weight, at: now)
         wants[cid]!.holders |= 1 << UInt64(link)
         wants[cid]!.expectedAt = expected.map { now + $0 }
         wants[cid]!.hedgeAt = now + max(config.hedgeMin, (expected ?? .zero) * 2)
@@ -84,7 +86,9 @@ extension Fetch {
     /// half of what the others still need.
     private func isLate(_ want: Want, for link: Int, at now: Instant) -> Bool {
         if now >= want.hedgeAt { return true }
-        guard let others = want.expectedAt, let ours = links[link]!.expectedTime(want.weight) else {
+        guard let others = want.expectedAt,
+            let ours = links[link]!.expectedTime(want.weight ?? nodeWeight)
+        else {
             return false
         }
         return now + ours * 2 < others

@@ -48,6 +48,9 @@ struct FetchLink {
     private var receivedAt: Instant
     /// Bytes a second; nil before the first block.
     private(set) var rate: Int?
+    /// The best measurement of this round trip: a lesser one tells more of us than of the path.
+    private var bestOfRound = 0
+    private var roundFrom = Instant.origin
     private(set) var roundTrip: Duration?
     /// When something was sent while nothing was under way: the next byte tells the round trip.
     private var probeSentAt: Instant?
@@ -170,11 +173,14 @@ extension FetchLink {
         let bytes = Int64(clamping: received - request.receivedBefore)
         let (scaled, overflow) = bytes.multipliedReportingOverflow(by: 1_000_000_000)
         let sample = overflow ? Int.max / 4 : Int(clamping: scaled / time)
+        bestOfRound = max(bestOfRound, sample)
         guard let old = rate, old > sample else {
-            rate = sample
+            (rate, roundFrom, bestOfRound) = (sample, now, 0)
             return
         }
-        rate = old - old / 8 + sample / 8
+        guard now >= roundFrom + (roundTrip ?? .zero) else { return }
+        rate = max(bestOfRound, old - old / 8 + bestOfRound / 8)
+        (roundFrom, bestOfRound) = (now, 0)
     }
 
     /// Bytes to have under way.
@@ -187,11 +193,13 @@ extension FetchLink {
     }
 
     /// What more may be asked of it.
-    func budget(memory: Int, _ config: ExchangeConfiguration) -> AskBudget {
+    func budget(
+        memory: Int, nodeWeight: Int, _ config: ExchangeConfiguration
+    ) -> AskBudget {
         AskBudget(
             requests: ExchangeLimits.requestsMax - requestCount, free: 2 - requestCount,
             window: window(config) - weighed, memory: memory,
-            mayExceedMemory: memory == config.bytesInFlightMax)
+            mayExceedMemory: memory == config.bytesInFlightMax, nodeWeight: nodeWeight)
     }
 
     /// Whether so little is under way that the next batch is worth a message.

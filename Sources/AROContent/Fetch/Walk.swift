@@ -21,9 +21,23 @@ struct WalkLimits: Sendable {
     var bytesAheadMax: UInt64 = 64 << 20
 }
 
+/// Where something stands in the order of the tree: a node's children divide its span among them, so
+/// that what is below an earlier node comes before a later one whenever either was met. Twelve levels
+/// of 1,024 links use the span up; below that the order is the one of meeting.
+struct WalkPosition {
+    var start: UInt128 = 0
+    var span: UInt128 = .max
+
+    func child(_ index: Int, of count: Int) -> WalkPosition {
+        let share = span / UInt128(count + 1)
+        return WalkPosition(start: start + share * UInt128(index + 1), span: share)
+    }
+}
+
 /// Something that the walk needs.
 struct WalkNeed {
     var child: DagChild
+    var position: WalkPosition
     /// The node's place in the line; nil for a leaf, which has no links to follow.
     var place: Int?
     /// The size that its parent promises; nil where nothing was promised.
@@ -56,6 +70,7 @@ struct Walk {
         enum State { case wanted, open, forgotten }
         var id: Int
         var node: Pending
+        var position = WalkPosition()
         var state: State
         /// Children to come, the next one last.
         var rest: [Pending] = []
@@ -117,8 +132,9 @@ extension Walk {
                 }
                 let isLeaf = pending.child.cid.codec == .raw
                 guard isLeaf || mayLookAhead(pending.weight) else { return .waiting }
-                try take(i)
-                return .need(isLeaf ? leaf(pending) : node(pending, before: i))
+                let position = try take(i)
+                return .need(
+                    isLeaf ? leaf(pending, position) : node(pending, position, before: i))
             }
         }
         return line.isEmpty ? .exhausted : .waiting
@@ -135,7 +151,8 @@ extension Walk {
         i == 0 || linksHeld + (line[i].linkCount ?? 0) <= limits.linksMax
     }
 
-    private mutating func take(_ i: Int) throws(FetchFailure) {
+    private mutating func take(_ i: Int) throws(FetchFailure) -> WalkPosition {
+        let position = line[i].position.child(line[i].taken, of: line[i].linkCount ?? 0)
         line[i].rest.removeLast()
         line[i].taken += 1
         linksHeld -= 1
@@ -143,20 +160,24 @@ extension Walk {
         guard blocksTaken <= limits.blocksMax else {
             throw .malformed(root, "more than \(limits.blocksMax) blocks")
         }
+        return position
     }
 
-    private func leaf(_ pending: Pending) -> WalkNeed {
+    private func leaf(_ pending: Pending, _ position: WalkPosition) -> WalkNeed {
         guard case .filePart(let count, _) = pending.child.role else {
-            return WalkNeed(child: pending.child, fileBytes: pending.weight)
+            return WalkNeed(child: pending.child, position: position, fileBytes: pending.weight)
         }
         return WalkNeed(
-            child: pending.child, byteCount: Int(clamping: count),
+            child: pending.child, position: position, byteCount: Int(clamping: count),
             fileBytes: overlap(pending.offset, count))
     }
 
-    private mutating func node(_ pending: Pending, before i: Int) -> WalkNeed {
+    private mutating func node(
+        _ pending: Pending, _ position: WalkPosition, before i: Int
+    ) -> WalkNeed {
         lastID += 1
-        line.insert(Segment(id: lastID, node: pending, state: .wanted), at: i)
+        let segment = Segment(id: lastID, node: pending, position: position, state: .wanted)
+        line.insert(segment, at: i)
         return want(i)
     }
 
@@ -165,7 +186,8 @@ extension Walk {
         nodesAhead += 1
         bytesAhead = bytesAhead.addingReportingOverflow(line[i].node.weight).partialValue
         return WalkNeed(
-            child: line[i].node.child, place: line[i].id, isAgain: line[i].linkCount != nil)
+            child: line[i].node.child, position: line[i].position, place: line[i].id,
+            isAgain: line[i].linkCount != nil)
     }
 
     /// How many bytes of a part were asked for.
@@ -234,17 +256,15 @@ extension Walk {
 
     private mutating func reachTarget(_ node: DagNode) throws(FetchFailure) {
         isTargetReached = true
-        guard let count = node.fileByteCount else {
+        guard case .file(let file) = node else {
             guard range == nil else { throw .rangeOfDirectory }
             return
         }
         targetIsFile = true
-        guard let range else {
-            bytesWanted = count
-            return
-        }
-        guard range.lowerBound <= count else { throw .rangeOutside(fileBytes: count) }
-        bytesWanted = range.clamped(to: 0..<count).count64
+        bytesWanted =
+            try range.map { range throws(FetchFailure) in
+                try range.within(file).count64
+            } ?? file.byteCount
     }
 
     private mutating func open(_ i: Int, _ node: DagNode) -> UInt64 {

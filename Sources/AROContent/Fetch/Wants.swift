@@ -8,6 +8,8 @@ struct Want {
     enum State {
         /// The disk was asked for it.
         case checking
+        /// Another fetch of this node sees to it.
+        case elsewhere
         /// To be asked of a peer.
         case open
         /// Asked of the peers in ``Want/holders``.
@@ -17,8 +19,8 @@ struct Want {
     }
 
     let cid: CID
-    /// Where in the walk's order it stands.
-    let order: UInt64
+    /// Where in the order of the tree it stands first.
+    let order: UInt128
     var state = State.checking
     /// Places of the walk that wait for this node; empty for leaves.
     var places: [Int] = []
@@ -43,8 +45,8 @@ struct Want {
     /// The memory that an answer may take, bytes.
     var charge: Int { byteCount ?? WireLimits.blockMax }
 
-    /// What an answer is expected to take, bytes.
-    var weight = 0
+    /// What an answer is expected to take, bytes; nil for nodes, whose size nobody promises.
+    var weight: Int?
 }
 
 extension Want {
@@ -66,17 +68,19 @@ struct AskBudget {
     var memory: Int
     /// Nothing is in memory: one block must fit, whatever the bound.
     var mayExceedMemory: Bool
+    /// What a node is expected to take, bytes.
+    var nodeWeight: Int
 
     var isSpent: Bool { requests <= 0 || (free <= 0 && window <= 0) }
 
     mutating func take(_ want: Want) -> Bool {
-        guard !isSpent, mayExceedMemory || want.charge <= memory,
-            free > 0 || want.weight <= window
+        let weight = want.weight ?? nodeWeight
+        guard !isSpent, mayExceedMemory || want.charge <= memory, free > 0 || weight <= window
         else { return false }
         mayExceedMemory = false
         requests -= 1
         free -= 1
-        window -= want.weight
+        window -= weight
         memory -= want.charge
         return true
     }
@@ -85,7 +89,7 @@ struct AskBudget {
 struct Wants {
     struct Ordered {
         var cid: CID
-        var order: UInt64
+        var order: UInt128
     }
 
     private var table: [CID: Want] = [:]
@@ -93,7 +97,8 @@ struct Wants {
     private(set) var open: [Ordered] = []
     /// Those asked of peers, in the order they were first asked.
     private(set) var requested: [CID] = []
-    private var lastOrder: UInt64 = 0
+    /// Those that another fetch sees to.
+    private(set) var elsewhere: [CID] = []
 
     var count: Int { table.count }
     var isEmpty: Bool { table.isEmpty }
@@ -107,9 +112,8 @@ struct Wants {
         _modify { yield &table[cid] }
     }
 
-    mutating func add(_ cid: CID) {
-        lastOrder += 1
-        table[cid] = Want(cid: cid, order: lastOrder)
+    mutating func add(_ cid: CID, order: UInt128) {
+        table[cid] = Want(cid: cid, order: order)
     }
 
     @discardableResult
@@ -125,19 +129,28 @@ struct Wants {
         switch state {
         case .open:
             let order = table[cid]!.order
-            let isLast = open.last.map { $0.order < order } ?? true
-            let at = isLast ? open.endIndex : open.firstIndex { $0.order > order }!
-            open.insert(Ordered(cid: cid, order: order), at: at)
+            open.insert(Ordered(cid: cid, order: order), at: firstOpen(after: order))
         case .requested: requested.append(cid)
+        case .elsewhere: elsewhere.append(cid)
         case .checking, .writing:
             (table[cid]!.holders, table[cid]!.saidHeld, table[cid]!.saidMissing) = (0, 0, 0)
         }
+    }
+
+    private func firstOpen(after order: UInt128) -> Int {
+        var (low, high) = (0, open.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if open[middle].order <= order { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
     private mutating func leaveLists(_ cid: CID) {
         switch table[cid]?.state {
         case .open: open.removeAll { $0.cid == cid }
         case .requested: requested.removeAll { $0 == cid }
+        case .elsewhere: elsewhere.removeAll { $0 == cid }
         default: break
         }
     }

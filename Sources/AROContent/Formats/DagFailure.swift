@@ -17,7 +17,8 @@ public enum DagFailure: Error, Hashable, Sendable {
     case notUnixFS
     /// A UnixFS type that ARO does not know (3 is the obsolete Metadata).
     case type(UInt64)
-    /// Something else than what the parent's link leads to: a directory inside a file, for instance.
+    /// Something else than what the parent's link leads to: a directory inside a file, for
+    /// instance.
     case wrongKind
     /// Byte counts that do not add up, between a node's own fields or between parent and child.
     case sizes
@@ -57,18 +58,19 @@ extension DagFailure: CustomStringConvertible {
 
 /// Bounds on trees that strangers made.
 public enum DagLimits {
-    /// Links of one file node. The widest profile of IPIP-0499 has 1,024; eight times that is a guess.
+    /// Links of one file node. The profile unixfs-v1-2025 has 1,024; eight times that is a guess.
     public static let fileLinksMax = 8_192
-    /// Levels of nodes in one file. The profile's balanced tree needs 5 for 2^60 bytes; trickle trees
-    /// of other tools are deeper (a guess).
+    /// Levels of nodes in one file. The profile's balanced tree needs 5 for 2^60 bytes; trickle
+    /// trees of other tools are deeper (a guess).
     public static let fileDepthMax = 64
     /// Directories inside directories (a guess; Linux' PATH_MAX allows 2,048).
     public static let directoryDepthMax = 128
-    /// Bytes of one name: NAME_MAX of Linux.
-    public static let nameByteCountMax = 255
+    /// Bytes of one name: 255 UTF-16 units, what NTFS and APFS allow, are up to 765 bytes of UTF-8.
+    /// Linux stores no more than 255 bytes (NAME_MAX).
+    public static let nameByteCountMax = 765
     /// Bytes of a symbolic link's target: PATH_MAX of Linux.
     public static let symlinkByteCountMax = 4_096
-    /// Slots of a HAMT shard: boxo writes 256 and refuses more than 1,024.
+    /// Slots of a HAMT shard: the profile has 256, boxo's documentation powers of two up to 1,024.
     public static let fanoutMax = 1_024
     /// The largest file: signed 64-bit offsets, as in POSIX and in go.
     public static let fileByteCountMax = UInt64(Int64.max)

@@ -1,10 +1,11 @@
 /// What a block says, once its hash was checked: the one view of dag-pb and UnixFS that fetches,
 /// exports and pins work with.
 ///
-/// A block is decoded in a role (``DagRole``): what its parent's link promised about it. Sizes, kinds,
-/// depth and the slots of shards are checked against that promise, so whoever walks a tree and decodes
-/// every child in the role that ``DagNode/children`` names needs no other check: the walk ends, and
-/// bytes have the places that the root says. Sizes of whole subtrees (`Tsize`) are never relied on.
+/// A block is decoded in a role (``DagRole``): what its parent's link promised about it. Sizes,
+/// kinds, depth and the slots of shards are checked against that promise, so whoever walks a tree
+/// and decodes every child in the role that ``DagNode/children`` names needs no other check: the
+/// walk ends, and bytes have the places that the root says. Sizes of whole subtrees (`Tsize`) are
+/// never relied on.
 
 import AROPrimitives
 import AROWire
@@ -43,8 +44,8 @@ public enum DagNode: Hashable, Sendable {
 /// A file or a part of one: first the bytes in this block, then those below the links, in order.
 public struct FileNode: Hashable, Sendable {
     public var byteCount: UInt64
-    /// Where this node's own bytes stand in its block: all of it for a raw leaf, empty for the inner
-    /// nodes of most files.
+    /// Where this node's own bytes stand in its block: all of it for a raw leaf, empty for the
+    /// inner nodes of most files.
     public var data: Range<Int>
     public var links: [FileLink]
     var depth: Int
@@ -66,8 +67,8 @@ public struct DirectoryNode: Hashable, Sendable {
 public struct DirectoryEntry: Hashable, Sendable {
     public var name: String
     public var cid: CID
-    /// The bytes of all blocks below, repeated ones counted as often as they occur, as the author of
-    /// the directory counted them (`Tsize`): a hint to show, never to rely on.
+    /// The bytes of all blocks below, repeated ones counted as often as they occur, as the author
+    /// of the directory counted them (`Tsize`): a hint to show, never to rely on.
     public var treeByteCount: UInt64
 
     public init(name: String, cid: CID, treeByteCount: UInt64) {
@@ -78,10 +79,21 @@ public struct DirectoryEntry: Hashable, Sendable {
 extension DagNode {
     /// Decodes a block whose bytes match `cid` (the caller has checked that).
     public init(_ cid: CID, _ block: RawSpan, as role: DagRole = .root) throws(DagFailure) {
+        self = try Self.decode(cid, block, role)
+    }
+
+    /// Decodes a block whose bytes match `cid` (the caller has checked that).
+    public init(_ cid: CID, _ block: [UInt8], as role: DagRole = .root) throws(DagFailure) {
+        self = try Self.decode(cid, block.span.bytes, role)
+    }
+
+    private static func decode(
+        _ cid: CID, _ block: RawSpan, _ role: DagRole
+    ) throws(DagFailure) -> DagNode {
         guard block.byteCount <= WireLimits.blockMax else { throw .blockTooLarge }
         switch cid.codec {
-        case .raw: self = .file(try FileNode(raw: block, role))
-        case .dagPB: self = try Self.dagPB(block, role)
+        case .raw: return .file(try FileNode(raw: block, role))
+        case .dagPB: return try dagPB(block, role)
         }
     }
 
@@ -229,7 +241,8 @@ extension DirectoryNode {
 }
 
 /// The names that an entry may have: those that a file on disk may have. They are compared by their
-/// bytes; Swift's `==` would take different bytes for the same text (Unicode's canonical equivalence).
+/// bytes; Swift's `==` would take different bytes for the same text (Unicode's canonical
+/// equivalence).
 public enum EntryName {
     public static func isAllowed(_ name: String) -> Bool {
         let bytes = name.utf8

@@ -1,10 +1,10 @@
 /// The dag-pb codec (ipld.io/specs/codecs/dag-pb): a node is a list of links and a byte string.
 ///
-/// Written canonically: links before data, fields in order, name and size always there, links sorted
-/// by the bytes of their names, stable where these are equal (all links of a file have the empty
-/// name). Read as go-codec-dagpb reads: data may come before the links and links need not be sorted,
-/// as older tools wrote them; a field twice, an unknown field or a link's fields out of order are
-/// refused. A CIDv0 in a link is taken as the CIDv1 of the same block.
+/// Written canonically: links before data, fields in order, name and size always there, links
+/// sorted by the bytes of their names, stable where these are equal (all links of a file have the
+/// empty name). Read as go-codec-dagpb reads: data may come before the links and links need not be
+/// sorted, as older tools wrote them; a field twice, an unknown field or a link's fields out of
+/// order are refused. A CIDv0 in a link is taken as the CIDv1 of the same block.
 
 import AROPrimitives
 import AROWire

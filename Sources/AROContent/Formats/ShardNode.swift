@@ -1,8 +1,9 @@
 /// Shards of large directories: UnixFS' hash array mapped trie (specs.ipfs.tech/unixfs, HAMTShard).
 ///
-/// The 64-bit hash of a name, taken from its highest bits down, chooses a slot at each level. A slot
-/// holds an entry or, where several names meet, a shard of the next level. A link's name starts with
-/// the slot in uppercase hexadecimal digits; what follows is the entry's name, or nothing for a shard.
+/// The 64-bit hash of a name, taken from its highest bits down, chooses a slot at each level. A
+/// slot holds an entry or, where several names meet, a shard of the next level. A link's name
+/// starts with the slot in uppercase hexadecimal digits; what follows is the entry's name, or
+/// nothing for a shard.
 
 import AROPrimitives
 import AROWire

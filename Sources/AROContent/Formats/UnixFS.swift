@@ -2,7 +2,8 @@
 /// file, a directory, a shard of a large directory or a symbolic link.
 ///
 /// Read as protobuf 2 is read: fields in any order, unknown ones (mode, mtime) skipped, block sizes
-/// packed or not. A singular field twice, which protobuf would let pass, is refused: no tool writes it.
+/// packed or not. A singular field twice, which protobuf would let pass, is refused: no tool writes
+/// it.
 
 import AROPrimitives
 import AROWire

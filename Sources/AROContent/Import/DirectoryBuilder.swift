@@ -2,9 +2,10 @@
 /// would have more than 262,144 bytes (profile unixfs-v1-2025; the block's exact size counts).
 ///
 /// Shards are those of specs.ipfs.tech/unixfs, bit for bit what boxo's `hamt` package makes: 256
-/// slots by murmur3-x64-64, uppercase hexadecimal slots before names, bitfields without leading zero
-/// bytes. Which shard an entry falls into is known only when all names are, so all entries wait in
-/// memory (about 120 bytes each, and the bytes of names longer than 15); one shard is made at a time.
+/// slots by murmur3-x64-64, uppercase hexadecimal slots before names, bitfields without leading
+/// zero bytes. Which shard an entry falls into is known only when all names are, so all entries
+/// wait in memory (about 120 bytes each, and the bytes of names longer than 15); one shard is made
+/// at a time.
 
 import AROPrimitives
 import AROWire
@@ -36,8 +37,8 @@ public struct DirectoryBuilder: Sendable {
 
     /// Ends the directory; its blocks are drained by ``nextBlock()`` afterwards.
     ///
-    /// Throws ``DagFailure/duplicateName``, and ``DagFailure/tooDeep`` where the hashes of two names
-    /// are equal in all 64 bits (which whoever chooses names can bring about).
+    /// Throws ``DagFailure/duplicateName``, and ``DagFailure/tooDeep`` where the hashes of two
+    /// names are equal in all 64 bits (which whoever chooses names can bring about).
     public mutating func finish() throws(DagFailure) -> ImportedRoot {
         defer { entries = [] }
         entries.sort { EntryName.precedes($0.name, $1.name) }

@@ -1,9 +1,10 @@
 /// A file's bytes in, its blocks out: the balanced tree of the profile unixfs-v1-2025 (IPIP-0499).
 ///
-/// Leaves are raw blocks of 1 MiB; a node of the level above is made as soon as it has 1,024 links, so
-/// that memory is one leaf and one unfinished node per level, whatever the size of the file. A file of
-/// one leaf is that leaf; an empty file is the leaf of no bytes. All leaves lie at the same depth, as
-/// boxo's balanced importer lays them: the last node of each level may have a single link.
+/// Leaves are raw blocks of 1 MiB; a node of the level above is made as soon as it has 1,024 links,
+/// so that memory is one leaf and one unfinished node per level, whatever the size of the file. A
+/// file of one leaf is that leaf; an empty file is the leaf of no bytes. All leaves lie at the same
+/// depth, as boxo's balanced importer lays them: the last node of each level may have a single
+/// link.
 
 import AROPrimitives
 import AROWire
@@ -80,8 +81,9 @@ public struct FileImporter: Sendable {
 
     public init(profile: ImportProfile = .unixFSv1_2025) { self.profile = profile }
 
-    /// Adds bytes of the file; they may come in pieces of any size. Drain ``nextBlock()`` after each
-    /// piece: what is not drained is kept. The bytes are copied once, into their block.
+    /// Adds bytes of the file, in pieces of any size; pieces of at most a leaf are the fastest.
+    /// Drain ``nextBlock()`` after each: what is not drained is kept. The bytes are copied once,
+    /// into their block.
     public mutating func append(_ bytes: RawSpan) {
         precondition(!isFinished)
         var offset = 0
@@ -95,8 +97,8 @@ public struct FileImporter: Sendable {
     }
 
     /// Adds a leaf that the caller has hashed and stores itself, so that leaves can be hashed on
-    /// several threads. Every leaf but the last must be of ``ImportProfile/leafByteCount`` bytes, the
-    /// last may be shorter but not empty; do not mix with ``append(_:)`` inside one leaf.
+    /// several threads. Every leaf but the last must be of ``ImportProfile/leafByteCount`` bytes,
+    /// the last may be shorter but not empty; do not mix with ``append(_:)`` inside one leaf.
     public mutating func appendLeaf(_ cid: CID, byteCount: Int) {
         precondition(!isFinished && leaf.isEmpty && !leavesEnded)
         precondition((1...profile.leafByteCount).contains(byteCount) && cid.codec == .raw)

@@ -2,10 +2,10 @@
 /// root down to the bytes. A chunk with its proof is a *signed chunk*: it verifies alone, offline,
 /// whoever served it.
 ///
-/// The file, big-endian, lengths by RFC 9000 §16: magic `ARO proof` and a zero byte, version (1), the
-/// attestation, the number of steps, then for each step the index of the link that is followed and
-/// the block. No steps: the proof is for all that the root names. Steps through directories prove a
-/// file inside, steps through a file's nodes prove one part of it.
+/// The file, big-endian, lengths by RFC 9000 §16: magic `ARO proof` and a zero byte, version (1),
+/// the attestation, the number of steps, then for each step the index of the link that is followed
+/// and the block. No steps: the proof is for all that the root names. Steps through directories
+/// prove a file inside, steps through a file's nodes prove one part of it.
 
 import AROPrimitives
 import AROCrypto

@@ -1,5 +1,5 @@
-/// Makes a proof out of the blocks of a tree: for what a path names, or for the chunk of a file that
-/// holds a certain byte.
+/// Makes a proof out of the blocks of a tree: for what a path names, or for the chunk of a file
+/// that holds a certain byte.
 
 import AROPrimitives
 import AROWire

@@ -1,8 +1,8 @@
 /// Checks bytes against what a proof proves, in a stream: what `aro verify` does with its FILE.
 ///
-/// A raw block is hashed as it is. Anything else is imported again (profile unixfs-v1-2025) and must
-/// give the same CID; so a file that another tool imported in another shape does not verify by its
-/// bytes, though it is the same file: only by its chunks.
+/// A raw block is hashed as it is. Anything else is imported again (profile unixfs-v1-2025) and
+/// must give the same CID; so a file that another tool imported in another shape does not verify by
+/// its bytes, though it is the same file: only by its chunks.
 
 import AROPrimitives
 import AROWire

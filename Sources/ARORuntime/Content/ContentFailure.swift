@@ -38,20 +38,3 @@ extension ContentFailure: CustomStringConvertible {
         }
     }
 }
-
-extension FetchFailure {
-    fileprivate var words: String {
-        switch self {
-        case .noProviders(let cid): "nobody is known to hold \(cid)"
-        case .providersLost(let cid): "every provider of \(cid) failed"
-        case .notPublishedBy(let peer): "no attestation by \(peer) was found"
-        case .pathNotFound(let name): "there is no '\(name)'"
-        case .notADirectory(let name): "'\(name)' was looked for in something that is no directory"
-        case .rangeOutside(let count): "the range begins behind the file's \(count) bytes"
-        case .rangeOfDirectory: "only a file has byte ranges"
-        case .malformed(let cid, let words): "\(cid) is malformed: \(words)"
-        case .diskFull: "the disk or the quota is full"
-        case .disk(let words): words
-        }
-    }
-}

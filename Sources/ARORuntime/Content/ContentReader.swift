@@ -151,6 +151,21 @@ extension Library {
             Exporter(root: root, path: path, range: range), BlockSource(store, readers, wait))
     }
 
+    /// What a root and names lead to: its CID and kind.
+    public func lookup(
+        _ root: CID, path: [String] = [], wait: BlockWait? = nil
+    ) async throws(ContentFailure) -> (cid: CID, kind: ListingEntry.Kind) {
+        var lookup = PathLookup(root: root, path: path)
+        let blocks = BlockSource(store, readers, wait)
+        while true {
+            switch lookup.next() {
+            case .needBlock(let cid): lookup.blockArrived(try await blocks.block(cid))
+            case .found(let cid, let kind): return (cid, kind)
+            case .failed(let failure): throw .tree(failure)
+            }
+        }
+    }
+
     /// The entries of a directory, in its order; what is no directory is listed itself, without a
     /// name. The kinds of entries whose blocks are not there are unknown, unless `wait` brings them.
     public func list(

@@ -79,7 +79,7 @@ private final class FileTree: @unchecked Sendable {
     private func place(_ name: String?) throws(ContentFailure) -> String {
         guard let directory = directories.last else { return top }
         let name = name ?? ""
-        guard !name.isEmpty, name != ".", name != "..", name.utf8.count <= 255,
+        guard !name.isEmpty, name != ".", name != "..",
             !name.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == 0 })
         else { throw .unsafeName(name) }
         return directory + "/" + name

@@ -41,7 +41,7 @@ final class Ingest: @unchecked Sendable {
         guard let status = Files.status(of: path) else { throw .store(.system("open", path)) }
         switch status.st_mode & S_IFMT {
         case S_IFREG: return (try file(path), .file)
-        case S_IFDIR: return (try directory(path), .directory)
+        case S_IFDIR: return (try directory(path, depth: 0), .directory)
         case S_IFIFO, S_IFCHR: return (try pipe(path), .file)
         default: throw Self.special(path)
         }
@@ -51,11 +51,18 @@ final class Ingest: @unchecked Sendable {
         .unpublishable(path: path, reason: "it is neither a file nor a directory nor a link")
     }
 
-    private func directory(_ path: String) throws(ContentFailure) -> ImportedRoot {
+    private func directory(
+        _ path: String, depth: Int
+    ) throws(ContentFailure) -> ImportedRoot {
+        // Deeper trees could be put, but nobody would read them.
+        guard depth <= DagLimits.directoryDepthMax else {
+            let reason = "it is more than \(DagLimits.directoryDepthMax) directories deep"
+            throw .unpublishable(path: path, reason: reason)
+        }
         var builder = DirectoryBuilder()
         for name in try failing({ () throws(StoreFailure) in try Files.names(in: path) }).sorted()
         where options.includesHidden || !name.hasPrefix(".") {
-            let root = try entry(path + "/" + name)
+            let root = try entry(path + "/" + name, depth: depth + 1)
             try shaping(path + "/" + name) { () throws(DagFailure) in try builder.add(name, root) }
         }
         let root = try shaping(path) { () throws(DagFailure) in try builder.finish() }
@@ -64,13 +71,13 @@ final class Ingest: @unchecked Sendable {
     }
 
     /// An entry of a directory: links are kept as links.
-    private func entry(_ path: String) throws(ContentFailure) -> ImportedRoot {
+    private func entry(_ path: String, depth: Int) throws(ContentFailure) -> ImportedRoot {
         try cancellation.check()
         var status = stat()
         guard lstat(path, &status) == 0 else { throw .store(.system("open", path)) }
         switch status.st_mode & S_IFMT {
         case S_IFREG: return try file(path)
-        case S_IFDIR: return try directory(path)
+        case S_IFDIR: return try directory(path, depth: depth)
         case S_IFLNK: return try link(path)
         default: throw Self.special(path)
         }

@@ -69,7 +69,7 @@ struct Bootstrapper: Sendable {
 
     private func hasPeers() async -> Bool {
         guard case .status(let status) = await loop.answer(to: .status) else { return true }
-        return status.tablePeers > 0 || status.sessions > 0
+        return !status.isIsolated && (status.tablePeers > 0 || status.sessions > 0)
     }
 
     private func pause(_ duration: Duration) async {

@@ -64,14 +64,14 @@ struct BlockFiles: Sendable {
         try Files.makeDirectory(quarantine)
         try Files.makeDirectory(incoming)
         for name in try Files.names(in: incoming) { try Files.remove(incoming + "/" + name) }
-        try makeShards(under: directory)
+        try makeShards()
     }
 
-    private func makeShards(under directory: String) throws(StoreFailure) {
+    private func makeShards() throws(StoreFailure) {
         guard !Files.exists(path + "/ff") else { return }
         for i in 0..<256 { try Files.makeDirectory(path + "/" + Hex.encode([UInt8(i)])) }
+        try announce([])
         try Files.syncDirectory(path)
-        try Files.syncDirectory(directory)
     }
 
     func shardIndex(of cid: CID) -> Int { Int(cid.hash.digest[byte: 0]) }

@@ -54,6 +54,7 @@ enum BlockTable {
             """, [key, byteCount, place.rawValue, stamp])
         guard let row else {
             try touch(db, cid, stamp: stamp)
+            if place == .row { try heal(db, cid, data) }
             return false
         }
         let id: Int64 = row["id"]
@@ -63,6 +64,15 @@ enum BlockTable {
         if cid.codec == .dagPB, row["refs"] > 0 { try PinTable.unsettle(db, id) }
         try account(db, blocks: 1, bytes: charge(byteCount))
         return true
+    }
+
+    /// Whoever writes a block may rely on it, also where the row was damaged.
+    private static func heal(_ db: Database, _ cid: CID, _ data: [UInt8]) throws {
+        try db.run(
+            """
+            UPDATE small SET data = ?1
+            WHERE block = (SELECT id FROM block WHERE cid = ?2) AND data IS NOT ?1
+            """, [Data(data), cid.stored])
     }
 
     static func touch(_ db: Database, _ cid: CID, stamp: Int64) throws {

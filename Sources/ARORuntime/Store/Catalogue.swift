@@ -58,10 +58,16 @@ extension ChunkStore {
         try change("DELETE FROM root WHERE cid = ?", [cid.stored])
     }
 
-    /// All roots, oldest first.
+    /// The roots whose first block is still held, oldest first. What was unpinned and evicted is
+    /// content of ours no more.
     public func roots() throws(StoreFailure) -> [PublishedRoot] {
         try reading { db in
-            try db.rows("SELECT * FROM root ORDER BY added, rowid").compactMap { row in
+            try db.rows(
+                """
+                SELECT root.* FROM root JOIN block ON block.cid = root.cid
+                WHERE place > 0 ORDER BY added, root.rowid
+                """
+            ).compactMap { row in
                 guard let cid = CID(stored: row["cid"]),
                     let kind = PublishedRoot.Kind(rawValue: row["kind"])
                 else { return nil }

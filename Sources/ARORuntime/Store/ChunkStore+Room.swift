@@ -8,12 +8,14 @@ extension ChunkStore {
     /// Blocks that one transaction may evict.
     private static let evictionMax = 256
 
-    /// Evicts until `wanted` more bytes fit into the quota and onto the disk. The caller holds
-    /// ``turn``.
-    func makeRoom(for wanted: Int) throws(StoreFailure) {
+    /// Evicts until `wanted` more bytes fit into the quota and onto the disk, but none of the blocks
+    /// of `keeping`. The caller holds ``turn``.
+    func makeRoom(for wanted: Int, keeping: [CID] = []) throws(StoreFailure) {
         let excess = excess(wanted)
         guard excess > 0 else { return }
-        try writeTouched()
+        let use = beginUse()
+        defer { withExtendedLifetime(use) {} }
+        try writeTouched(with: keeping)
         while try !settleStep() {}
         // A little more than needed, so that a full cache does not evict at each write.
         try evict(excess + min(Int(clamping: quota / 64), 64 << 20))

@@ -35,6 +35,7 @@ public final class ChunkStore: Sendable {
         freeBytesMin = options.freeBytesMin
         files = try BlockFiles(in: directory)
         let index = try Schema.open(directory + "/index.sqlite")
+        try Files.syncDirectory(directory)
         self.index = index
         do {
             let (stamp, usage) = try index.read { db in
@@ -118,8 +119,9 @@ public final class ChunkStore: Sendable {
         defer { turn.unlock() }
         let places = try reading { db in try staged.map { try BlockTable.place(db, $0.cid) } }
         let staged = try restaged(staged, places)
-        let wanted = zip(staged, places).filter { $0.1 == .absent }
-        try makeRoom(for: wanted.reduce(0) { $0 + BlockTable.charge($1.0.byteCount) })
+        let held = zip(staged, places).filter { $0.1 != .absent }.map(\.0.cid)
+        let wanted = zip(staged, places).filter { $0.1 == .absent }.map(\.0.byteCount)
+        try makeRoom(for: wanted.reduce(0) { $0 + BlockTable.charge($1) }, keeping: held)
         do throws(StoreFailure) {
             try files.publish(staged)
             try addRows(staged)
@@ -177,9 +179,10 @@ public final class ChunkStore: Sendable {
         try? writeTouched()
     }
 
-    /// The caller holds ``turn``.
-    func writeTouched() throws(StoreFailure) {
-        let touched = recency.takeTouched()
+    /// Writes down what was read, and `more` as used just now. The caller holds ``turn``.
+    func writeTouched(with more: [CID] = []) throws(StoreFailure) {
+        var touched = recency.takeTouched()
+        for cid in more { touched[cid] = recency.stamp() }
         guard !touched.isEmpty else { return }
         try writing { db in try Self.write(touched, db) }
     }

@@ -225,7 +225,7 @@ extension Scenario {
         switch kinds[0] {
         case "publish":
             let inner = try what.section(["size", "from"])
-            let size = try inner["size"]?.byteCount(atMost: 1 << 20) ?? 1_024
+            let size = try inner["size"]?.byteCount(atMost: 1 << 30) ?? 1_024
             step = Step(kind: .publish(size: size), from: try origin(inner["from"]))
         case "lookup":
             let inner = try what.section(["from"])

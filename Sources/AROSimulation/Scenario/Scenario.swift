@@ -51,7 +51,7 @@ public struct Scenario: Hashable, Sendable {
     /// Requests of one kind, spread over time.
     public struct Step: Hashable, Sendable {
         public enum Kind: Hashable, Sendable {
-            /// A random block of this many bytes is stored on a node and provided.
+            /// A random file of this many bytes is stored on a node and provided.
             case publish(size: Int)
             /// Somebody else looks for providers of something published.
             case lookup

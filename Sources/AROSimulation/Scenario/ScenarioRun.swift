@@ -201,8 +201,7 @@ public struct ScenarioRun: ~Copyable {
         bytes.reserveCapacity(size + 7)
         while bytes.count < size { bytes.appendU64(chance.next()) }
         bytes.removeLast(bytes.count - size)
-        let cid = CID(.raw, hashing: bytes.span.bytes)
-        world.store(bytes, as: cid, on: node)
+        let cid = world.store(file: bytes, on: node)
         let publication = Publication(cid: cid, node: node, size: size)
         ask(.provide(cid), of: node, .publish(publication))
     }
@@ -241,8 +240,8 @@ public struct ScenarioRun: ~Copyable {
             requests[id] = asked
         case (.lookup, _) where reply.isFinal: finishLookup(asked, took)
         case (.fetch(let wanted), .fetch(.finished)):
-            // The bytes are compared, not believed.
-            let isRight = world.block(wanted.cid, on: node)?.count == wanted.size
+            // Read from the disk and checked against the hashes, not believed.
+            let isRight = world.file(wanted.cid, on: node)?.count == wanted.size
             if isRight { tally.fetch.succeeded(after: took) }
             noteOutcome(asked, took, isRight)
         case (.fetch, .fetch(.failed)): noteOutcome(asked, took, false)

@@ -15,7 +15,7 @@ struct Addressing {
     private(set) var current: [SocketAddress] = []
 
     /// The address of node `node` after so many moves within its network.
-    private static func own(_ node: Int, moves: Int) -> SocketAddress {
+    static func own(_ node: Int, moves: Int) -> SocketAddress {
         let host = UInt32(1 + moves % 254)
         let network = firstNetwork + UInt32(node)
         return SocketAddress(ipv4: network << 8 | host, port: port + UInt16(moves / 254 % 1_000))

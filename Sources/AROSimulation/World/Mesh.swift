@@ -142,7 +142,7 @@ public class Mesh {
         }
     }
 
-    /// Stores a block on a node and tells the network. Returns its CID once records are held.
+    /// Stores a file on a node and tells the network. Returns its CID once records are held.
     public func publish(
         _ bytes: [UInt8], on node: Int, within span: Duration = Mesh.patience
     ) throws(Failure) -> CID {
@@ -151,12 +151,8 @@ public class Mesh {
         return cid
     }
 
-    /// Stores a block on a node and tells nobody.
-    public func store(_ bytes: [UInt8], on node: Int) -> CID {
-        let cid = CID(.raw, hashing: bytes.span.bytes)
-        world.store(bytes, as: cid, on: node)
-        return cid
-    }
+    /// Stores a file on a node and tells nobody. Files of up to 1 MiB are one block.
+    public func store(_ bytes: [UInt8], on node: Int) -> CID { world.store(file: bytes, on: node) }
 
     /// Tells the network that a node holds `cid`: by how many of how many it is known.
     public func provide(
@@ -181,12 +177,12 @@ public class Mesh {
         }
     }
 
-    /// Fetches a block and gives its bytes as they lie on the fetching node's disk.
+    /// Fetches a file and gives its bytes as they lie on the fetching node's disk.
     public func fetch(
         _ cid: CID, on node: Int, within span: Duration = Mesh.patience
     ) throws(Failure) -> [UInt8]? {
         _ = try fetch(FetchOptions(root: cid), on: node, within: span)
-        return world.block(cid, on: node)
+        return world.file(cid, on: node)
     }
 
     /// Who is found to hold `cid`, asking from a node.

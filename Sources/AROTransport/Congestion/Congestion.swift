@@ -1,8 +1,9 @@
-/// The seam of congestion control: RFC 9002 tells what happened, an algorithm answers with a window.
+/// The seam of congestion control: RFC 9002 tells what happened, an algorithm answers with a
+/// window.
 ///
-/// An enum and not a protocol, so that a session holds its algorithm inline and a call is a switch. A
-/// model-based algorithm (in the manner of BBR) is one more case; it would also answer with a
-/// pacing rate of its own, which is why ``pacingRate(roundTrip:)`` is asked here.
+/// An enum and not a protocol, so that a session holds its algorithm inline and a call is a
+/// switch. A model-based algorithm (in the manner of BBR) is one more case; it would also answer
+/// with a pacing rate of its own, which is why ``pacingRate(roundTrip:)`` is asked here.
 
 import AROPrimitives
 

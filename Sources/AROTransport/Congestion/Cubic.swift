@@ -1,10 +1,10 @@
 /// CUBIC (RFC 9438) with HyStart++ (RFC 9406), in bytes.
 ///
-/// Floating point by the four basic operations only, which IEEE 754 fixes to the last bit, so that a
-/// simulation gives the same trace everywhere; the cube root is Newton's. Deviations: windows shrink
-/// from the congestion window and not from the flight size (§4.6 permits it: the window does not
-/// grow while the application leaves it unused), and losses that prove spurious are not undone
-/// (§4.9) but widen the reordering threshold instead.
+/// Floating point by the four basic operations only, which IEEE 754 fixes to the last bit, so that
+/// a simulation gives the same trace everywhere; the cube root is Newton's. Deviations: windows
+/// shrink from the congestion window and not from the flight size (§4.6 permits it: the window
+/// does not grow while the application leaves it unused), and losses that prove spurious are not
+/// undone (§4.9) but widen the reordering threshold instead.
 
 import AROPrimitives
 

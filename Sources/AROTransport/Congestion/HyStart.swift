@@ -1,5 +1,5 @@
-/// HyStart++ (RFC 9406): leaves slow start when the round trip of a round grows over that of the round
-/// before, by way of a conservative phase that can be taken back.
+/// HyStart++ (RFC 9406): leaves slow start when the round trip of a round grows over that of the
+/// round before, by way of a conservative phase that can be taken back.
 ///
 /// Rounds are counted by packet numbers. L, the limit on growth per ACK of senders that do not pace
 /// (§4.3), is infinite because we pace.

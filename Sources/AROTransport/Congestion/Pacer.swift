@@ -1,8 +1,8 @@
 /// Pacing (RFC 9002 §7.7) by a token bucket that fills at the congestion controller's rate.
 ///
-/// A bucket holds at least the ten packets of an initial window and at most one segmented send of
-/// 64. Once it is empty it waits for a quantum of time's worth, so that at high rates packets leave in
-/// bursts that one system call takes, and at low rates one by one.
+/// A bucket holds the ten packets of an initial window, and at high rates a quantum of time's
+/// worth, bounded. Once it is empty it waits for half of that, so that at high rates packets leave
+/// in bursts that few segmented sends take, and at low rates one by one.
 
 import AROPrimitives
 
@@ -38,7 +38,7 @@ struct Pacer {
 
     /// When to go on after ``allows(_:rate:at:)`` said no.
     func deadline(_ datagram: Int, rate: Double) -> Instant {
-        let burst = min(rate * quantum, Double(burstPacketsMax * datagram) / 2)
+        let burst = min(rate * quantum, Double(burstPacketsMax * datagram)) / 2
         let missing = max(burst, Double(datagram)) - tokens
         let wait = min(max(missing / max(rate, 1), 0), 1)
         return filledAt + .nanoseconds(Int64(wait * 1e9) + 1_000)

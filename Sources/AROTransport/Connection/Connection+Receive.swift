@@ -4,8 +4,9 @@ import AROPrimitives
 import AROWire
 
 extension Connection {
-    /// Takes the frames of an authentic packet. Drain ``nextEvent()`` afterwards: ranges of messages
-    /// lie in this payload. After a throw the connection is closing, and the next `write` says why.
+    /// Takes the frames of an authentic packet. Drain ``nextEvent()`` afterwards: ranges of
+    /// messages lie in this payload. After a throw the connection is closing, and the next `write`
+    /// says why.
     package mutating func receive(
         payload: RawSpan, packetNumber: UInt64, at now: Instant
     ) throws(Violation) {
@@ -121,6 +122,10 @@ extension Connection {
         _ bytes: RawSpan, of id: UInt64, at offset: UInt64, isLast: Bool, _ now: Instant
     ) throws(Violation) {
         guard let slot = try slot(of: id, at: now) else { return }
+        guard !wouldTear(slot, at: offset) else {
+            isPacketRefused = true
+            return
+        }
         let end = offset + UInt64(bytes.byteCount)
         try charge(slot, upTo: end, isLast: isLast)
         if streams[slot].isStopped {
@@ -131,24 +136,14 @@ extension Connection {
             return
         }
         guard !streams[slot].isReceiveDone else { return }
-        guard streams[slot].receive.holes < configuration.receiveHolesMax else {
-            return refuseUnlessInOrder(slot, bytes, at: offset, isLast: isLast)
-        }
         streams[slot].receive.received(bytes, at: offset, isLast: isLast)
         announceReadable(slot)
     }
 
-    /// The receive buffer is torn into too many pieces: only what is next in order may come in.
-    private mutating func refuseUnlessInOrder(
-        _ slot: Int, _ bytes: RawSpan, at offset: UInt64, isLast: Bool
-    ) {
-        let next = streams[slot].receive.consumed + UInt64(streams[slot].receive.readable)
-        guard offset <= next else {
-            isPacketRefused = true
-            return
-        }
-        streams[slot].receive.received(bytes, at: offset, isLast: isLast)
-        announceReadable(slot)
+    /// Whether the receive buffer is in too many pieces already to take what is not next in order.
+    private func wouldTear(_ slot: Int, at offset: UInt64) -> Bool {
+        guard streams[slot].receive.holes >= configuration.receiveHolesMax else { return false }
+        return offset > streams[slot].receive.consumed + UInt64(streams[slot].receive.readable)
     }
 
     /// Flow control: counts what is new up to `end` on the stream and on the connection.

@@ -21,7 +21,8 @@ extension Connection {
         return id
     }
 
-    /// Says how urgent a stream is; one that the peer opened is ``StreamPriority/interactive`` at first.
+    /// Says how urgent a stream is; one that the peer opened is ``StreamPriority/interactive`` at
+    /// first.
     package mutating func prioritize(_ id: UInt64, _ priority: StreamPriority) {
         guard let slot = streams.slot(of: id) else { return }
         streams.setPriority(slot, to: priority)
@@ -36,7 +37,8 @@ extension Connection {
         return max(room, 0)
     }
 
-    /// Takes a segment whole, by reference, if there is any room at all. Returns whether it was taken.
+    /// Takes a segment whole, by reference, if there is any room at all. Returns whether it was
+    /// taken.
     package mutating func write(_ bytes: [UInt8], to id: UInt64) -> Bool {
         guard room(in: id) > 0, let slot = streams.slot(of: id) else { return false }
         streams[slot].send.write(bytes)
@@ -44,7 +46,8 @@ extension Connection {
         return true
     }
 
-    /// Ends our side after what was written; ``ConnectionEvent/delivered(_:)`` says when all arrived.
+    /// Ends our side after what was written; ``ConnectionEvent/delivered(_:)`` says when all
+    /// arrived.
     package mutating func finish(_ id: UInt64) {
         guard let slot = streams.slot(of: id) else { return }
         streams[slot].send.finish()
@@ -76,7 +79,8 @@ extension Connection {
     }
 
     /// Hands at most `count` bytes to `body`, in order, in place, in one call or two. `isFinished`
-    /// says that the peer's side has ended and all of it was read; so it does for a stream that is over.
+    /// says that the peer's side has ended and all of it was read; so it does for a stream that is
+    /// over.
     package mutating func read(
         _ id: UInt64, atMost count: Int, _ body: (RawSpan) -> Void
     ) -> (count: Int, isFinished: Bool) {

@@ -1,15 +1,15 @@
 /// Frames out: one packet a call, in the order ACK, path, credit, messages, streams by priority.
 ///
-/// What may go is decided first: a packet that wants an ACK needs room in the congestion window, or a
-/// due probe, and the pacer's leave. ACKs always go; so do messages alone in their packet, up to a bound
-/// (Docs/Decisions/0003-data-plane.md).
+/// What may go is decided first: a packet that wants an ACK needs room in the congestion window,
+/// or a due probe, and the pacer's leave. ACKs always go; so do messages alone in their packet, up
+/// to a bound (Docs/Decisions/0003-data-plane.md).
 
 import AROPrimitives
 import AROWire
 
 extension Connection {
-    /// Bytes that the next packet can take: the path MTU, or the size of a probe that is due, less the
-    /// packet overhead.
+    /// Bytes that the next packet can take: the path MTU, or the size of a probe that is due, less
+    /// the packet overhead.
     package var payloadCapacity: Int { datagramSize - configuration.packetOverhead }
 
     private var datagramSize: Int {
@@ -17,16 +17,19 @@ extension Connection {
         return probe
     }
 
-    /// The MTU probe to be sent next, once enough was sent for a larger MTU to pay.
+    /// The MTU probe to be sent next, once enough was sent for a larger MTU to pay. It may
+    /// overshoot the window by itself, one at a time: smaller packets would always take the room
+    /// before it.
     private var dueMTUProbe: Int? {
         guard streamBytesOut >= configuration.mtuSearchAfter, recovery.probesDue == 0,
-            let probe = recovery.mtu.dueProbe, recovery.windowTakes(probe), closing == nil
+            let probe = recovery.mtu.dueProbe, probe <= recovery.congestion.window, closing == nil
         else { return nil }
         return probe
     }
 
     /// Writes the frames of one packet from the start of `space`, which may be smaller than
-    /// ``payloadCapacity``, and is used up to it. Call until the count is 0, then wait for ``nextDeadline``.
+    /// ``payloadCapacity``, and is used up to it. Call until the count is 0, then wait for
+    /// ``nextDeadline``.
     package mutating func write(
         into space: UnsafeMutableRawBufferPointer, packetNumber: UInt64, at now: Instant
     ) -> PayloadInfo {
@@ -50,17 +53,22 @@ extension Connection {
         let hasWork = hasElicitingWork
         let mayElicit = hasWork && mayElicit(space.count + configuration.packetOverhead, at: now)
         let messagesMayGo = !messages.isEmpty && (mayElicit || messagesMayGoAlone)
-        guard mayElicit || messagesMayGo || received.isDue else {
+        // The proof of a path waits for neither window nor pacer: nothing else can go before it.
+        let isPathDue = isChallengeDue || responseDue != nil
+        guard mayElicit || isPathDue || messagesMayGo || received.isDue else {
             if !hasWork { recovery.isApplicationLimited = true }
             return PayloadInfo()
         }
         if received.unreported > 0 { writeAck(&writer, at: now) }
         var isEliciting = false
         var wroteMessages = false
-        if mayElicit { isEliciting = writeControl(&writer) }
+        if mayElicit || isPathDue { isEliciting = writeControl(&writer) }
         if messagesMayGo {
-            if !isEliciting, !messagesMayGoAlone { isEliciting = writer.ping() }
-            wroteMessages = writeMessages(&writer)
+            if !isEliciting, !messagesMayGoAlone, messageFits(writer.remaining - 1) {
+                isEliciting = writer.ping()
+            }
+            wroteMessages =
+                (isEliciting || messagesMayGoAlone) && writeMessages(&writer)
         }
         if mayElicit, writeStreams(&writer) { isEliciting = true }
         if mayElicit, isPingDue {
@@ -76,7 +84,8 @@ extension Connection {
     /// So many packets of messages go without an acknowledgement.
     private var messagesMayGoAlone: Bool { loneMessages < configuration.loneMessagesMax }
 
-    /// Whether anything waits that wants an acknowledgement and is not held back by the peer's credit.
+    /// Whether anything waits that wants an acknowledgement and is not held back by the peer's
+    /// credit.
     private var hasElicitingWork: Bool {
         mutating get {
             isPingDue || isCreditDue || isStreamCreditDue || isChallengeDue || responseDue != nil
@@ -95,6 +104,12 @@ extension Connection {
             return false
         }
         return true
+    }
+
+    /// Whether the oldest message fits as a frame.
+    private func messageFits(_ space: Int) -> Bool {
+        guard let count = messages.firstByteCount else { return false }
+        return 1 + varintByteCount(UInt64(count)) + count <= space
     }
 
     // MARK: Frames

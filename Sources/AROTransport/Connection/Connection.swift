@@ -2,13 +2,13 @@
 ///
 /// A value that the session owns. Facts come in by ``receive(payload:packetNumber:at:)``,
 /// ``deadlinePassed(at:)`` and the doors of messages and streams; decisions come out by
-/// ``write(into:packetNumber:at:)``, called until it has nothing more, ``nextEvent()``, drained after every
-/// `receive`, and ``nextDeadline``. It follows RFC 9000 (frames, streams, flow control), RFC 9002,
-/// RFC 9438, RFC 9406 and RFC 8899; the deviations stand in Docs/Decisions/0003-data-plane.md and at the top of
-/// the files named after each part.
+/// ``write(into:packetNumber:at:)``, called until it has nothing more, ``nextEvent()``, drained
+/// after every `receive`, and ``nextDeadline``. It follows RFC 9000 (frames, streams, flow
+/// control), RFC 9002, RFC 9438, RFC 9406 and RFC 8899; the deviations stand in
+/// Docs/Decisions/0003-data-plane.md and at the top of the files named after each part.
 ///
-/// The owner, not this type, protects packets, drops replays, times idle sessions out, and keeps the
-/// amplification limit of unproven addresses.
+/// The owner, not this type, protects packets, drops replays, times idle sessions out, and keeps
+/// the amplification limit of unproven addresses.
 
 import AROPrimitives
 import AROWire
@@ -116,7 +116,7 @@ package struct Connection: ~Copyable {
 
     /// The peer's address changed: round trip, congestion and MTU start anew (RFC 9000 §9.4).
     package mutating func pathChanged(at now: Instant) {
-        recovery.pathChanged(at: now)
+        recovery.pathChanged(configuration, at: now)
         pacingDeadline = nil
     }
 
@@ -143,12 +143,14 @@ package struct Connection: ~Copyable {
     package mutating func deadlinePassed(at now: Instant) {
         guard closing == nil, !isClosed else { return }
         clock = now
+        pacingDeadline = nil
         received.deadlinePassed(at: now)
         let before = recovery.probeTimeouts
         recovery.deadlinePassed(at: now)
         if recovery.probeTimeouts > before {
             probeTimeouts += 1
             isPingDue = true
+            isChallengeDue = challenge != nil
         }
         settleFrames()
     }

@@ -32,7 +32,8 @@ public struct EndpointConfiguration: Sendable {
     public var addressStagger: Duration = .milliseconds(250)
     /// Addresses of one peer that are tried: those that a contact holds.
     public var addressesMax = 4
-    /// Cookies that one attempt obeys. A guess: one for load, one for a changed clock, one to spare.
+    /// Cookies that one attempt obeys, and one more with each retransmission. A guess: one for load,
+    /// one for a changed clock, one to spare.
     public var cookiesPerAttemptMax = 3
     /// Messages that wait for a handshake, and the bytes of all of them. A guess.
     public var pendingMessagesMax = 16
@@ -55,7 +56,8 @@ public struct EndpointConfiguration: Sendable {
     /// A cookie is good for this time to twice this time. WireGuard §5.4.7: 120 s; ours are bound into
     /// a fresh handshake, which takes a round trip.
     public var cookiePeriod: Duration = .seconds(20)
-    /// Resets a second that are sent to answer packets of unknown sessions. A guess.
+    /// Resets a second that are sent to answer packets of unknown sessions, and as many that are
+    /// listened to. A guess.
     public var resetsPerSecond = 50
 
     // MARK: Packets

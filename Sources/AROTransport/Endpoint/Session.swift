@@ -211,7 +211,7 @@ struct Attempt: ~Copyable {
 
     // The responder's: what a retransmitted initiation is known by.
     var source = ConnectionID(0)
-    var ephemeral = Bits256.zero
+    var digest = Bits256.zero
 
     init(
         _ stage: Stage, _ noise: consuming NoiseHandshake, at now: Instant, timeout: Duration

@@ -1,8 +1,8 @@
-/// Finding how large datagrams may be (DPLPMTUD, RFC 8899): probes of PING and PADDING whose loss is no
-/// sign of congestion, and a fall to the floor when everything large vanishes.
+/// Finding how large datagrams may be (DPLPMTUD, RFC 8899): probes of PING and PADDING whose loss
+/// is no sign of congestion, and a fall to the floor when everything large vanishes.
 ///
-/// First the size that nearly every path takes (1,452), then the configured maximum at once, and only
-/// if that fails a bisection between. Every probe is tried three times.
+/// First the size that nearly every path takes (1,452), then the configured maximum at once, and
+/// only if that fails a bisection between. Every probe is tried three times.
 
 import AROPrimitives
 import AROWire
@@ -26,8 +26,9 @@ struct PathMTU {
     private var isProbeInFlight = false
     private var attempts = 0
     private var raiseAt: Instant?
-    /// Large packets lost since one was acknowledged.
+    /// Large packets lost since one was acknowledged, and when the first of them was sent.
     private var largeLost = 0
+    private var largeLostSince: Instant = .origin
 
     init(_ configuration: TransportConfiguration, peerMax: Int) {
         largest = max(min(configuration.datagramMax, peerMax), WireLimits.datagramFloor)
@@ -82,13 +83,15 @@ struct PathMTU {
         if size > WireLimits.datagramFloor { largeLost = 0 }
     }
 
-    /// Returns whether this loss makes a black hole.
-    mutating func lost(size: Int) -> Bool {
+    /// Returns whether this loss makes a black hole: many large packets in a row, sent over more
+    /// than `span`, because a queue that overflows drops rows too, but not for that long.
+    mutating func lost(size: Int, sentAt: Instant, span: Duration) -> Bool {
         guard size > WireLimits.datagramFloor, current > WireLimits.datagramFloor else {
             return false
         }
+        if largeLost == 0 { largeLostSince = sentAt }
         largeLost += 1
-        return largeLost >= blackHolePackets
+        return largeLost >= blackHolePackets && sentAt - largeLostSince > span
     }
 
     /// Falls to the floor and searches again from there.

@@ -1,5 +1,5 @@
-/// Which packets arrived, and when to say so (RFC 9000 §13.2): after every second packet that wants an
-/// ACK, at once where one is missing, else after the announced delay.
+/// Which packets arrived, and when to say so (RFC 9000 §13.2): after every second packet that
+/// wants an ACK, at once where one is missing, else after the announced delay.
 
 import AROPrimitives
 import AROWire
@@ -36,6 +36,8 @@ struct ReceivedPackets {
         if numbers.last.map({ number >= $0.upperBound }) ?? true { largestAt = now }
         numbers.insert(number..<number + 1)
         while numbers.count > rangesMax { forgottenBelow = numbers.removeFirst().upperBound }
+        // One that was overtaken by an ACK of ours is yet to be reported.
+        reportFloor = min(reportFloor, number)
         guard isAckEliciting else { return }
         unreported += 1
         // Out of order: below an ack-eliciting one, or behind a gap (RFC 9000 §13.2.1).
@@ -43,13 +45,15 @@ struct ReceivedPackets {
         largestEliciting = max(largestEliciting ?? 0, number)
         if unreported >= every || overtaken || !isInOrder {
             isDue = true
-        } else if deadline == nil {
+        } else if deadline == nil, !isDue {
             deadline = now + delay
         }
     }
 
     mutating func deadlinePassed(at now: Instant) {
-        if let deadline, deadline <= now { isDue = true }
+        guard let due = deadline, due <= now else { return }
+        isDue = true
+        deadline = nil
     }
 
     /// How long the largest has waited for its ACK.

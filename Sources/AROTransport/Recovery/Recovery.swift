@@ -1,10 +1,10 @@
-/// Loss recovery of one packet number space (RFC 9002): what is in flight, what was acknowledged, what is
-/// lost, when to probe. Frames to be sent again are left in ``lostFrames`` and frames that arrived in
-/// ``ackedFrames`` for the connection to drain.
+/// Loss recovery of one packet number space (RFC 9002): what is in flight, what was acknowledged,
+/// what is lost, when to probe. Frames to be sent again are left in ``lostFrames`` and frames that
+/// arrived in ``ackedFrames`` for the connection to drain.
 ///
-/// Work per ACK is proportional to what it settles: acknowledged numbers are kept as ranges, so that
-/// ranges repeated by every ACK cost one look-up, and the search for losses starts at the first
-/// packet not settled. Deviation: the packet threshold grows, up to a bound, with reordering
+/// Work per ACK is proportional to what it settles: acknowledged numbers are kept as ranges, so
+/// that ranges repeated by every ACK cost one look-up, and the search for losses starts at the
+/// first packet not settled. Deviation: the packet threshold grows, up to a bound, with reordering
 /// that was taken for loss (§6.1.1 allows it).
 
 import AROPrimitives
@@ -28,9 +28,11 @@ struct Recovery {
     private(set) var spuriousLosses: UInt64 = 0
     private(set) var bytesAcked: UInt64 = 0
 
-    private let configuration: TransportConfiguration
     private let peerAckDelay: Duration
     private let peerDatagramMax: Int
+    private let packetThresholdMax: UInt64
+    private let probeTimeoutMax: Duration
+    private let blackHoleProbeTimeouts: Int
 
     /// Numbers acknowledged at or above the ring's front.
     private var acked = RangeSet()
@@ -40,6 +42,8 @@ struct Recovery {
     private var packetThreshold: UInt64
     private var recoveryStart: Instant?
     private var firstSampleAt: Instant?
+    /// Packets below went over another path: they say nothing of this one and fill no window of it.
+    private var pathFrom: UInt64 = 0
 
     private var lossTime: Instant?
     private var lastElicitingAt: Instant = .origin
@@ -50,7 +54,9 @@ struct Recovery {
     var isApplicationLimited = false
 
     init(_ configuration: TransportConfiguration, peer: TransportParameters, at now: Instant) {
-        self.configuration = configuration
+        packetThresholdMax = UInt64(configuration.packetThresholdMax)
+        probeTimeoutMax = configuration.probeTimeoutMax
+        blackHoleProbeTimeouts = configuration.blackHoleProbeTimeouts
         peerAckDelay = peer.ackDelay
         peerDatagramMax = peer.datagramMax
         packetThreshold = UInt64(configuration.packetThreshold)
@@ -61,12 +67,14 @@ struct Recovery {
     }
 
     /// The path is another now: nothing known about the old one holds (RFC 9000 §9.4).
-    mutating func pathChanged(at now: Instant) {
+    mutating func pathChanged(_ configuration: TransportConfiguration, at now: Instant) {
         roundTrip = RoundTrip(initial: configuration.initialRoundTrip)
         mtu = PathMTU(configuration, peerMax: peerDatagramMax)
         congestion = Congestion(configuration, datagram: mtu.current)
         pacer = Pacer(configuration, datagram: mtu.current, at: now)
         (recoveryStart, firstSampleAt, probeTimeouts) = (now, nil, 0)
+        pathFrom = sent.end
+        bytesInFlight = 0
     }
 
     /// A round trip that the handshake measured.
@@ -132,10 +140,12 @@ struct Recovery {
             probeTimeouts = 0
             probesDue = 0
         }
-        detectLosses(at: now)
+        // What arrived before a congestion event does not grow the window that the event left.
+        let sawCongestion = detectLosses(at: now)
         congestion.acknowledged(
             AckedBytes(
-                bytes: tally.windowBytes, roundTrip: sample, largest: ack.largest,
+                bytes: sawCongestion ? 0 : tally.windowBytes, roundTrip: sample,
+                largest: ack.largest,
                 nextNumber: sent.end, isApplicationLimited: isApplicationLimited),
             smoothed: roundTrip.smoothed, at: now)
         removeSettled(at: now)
@@ -183,7 +193,7 @@ struct Recovery {
         tally.packets += 1
         tally.isEliciting = tally.isEliciting || packet.isAckEliciting
         if packet.isInFlight {
-            leftFlight(packet)
+            leftFlight(number, packet)
             bytesAcked += UInt64(packet.size)
             if recoveryStart.map({ packet.sentAt > $0 }) ?? true {
                 tally.windowBytes += Int(packet.size)
@@ -193,6 +203,7 @@ struct Recovery {
         }
         sent[number].state = .acknowledged
         sent.copyFrames(of: number, to: &ackedFrames)
+        guard number >= pathFrom else { return }
         if packet.isMTUProbe {
             mtu.probeAcknowledged(size: Int(packet.size), at: now)
             congestion.datagramChanged(to: mtu.current)
@@ -201,8 +212,8 @@ struct Recovery {
         }
     }
 
-    private mutating func leftFlight(_ packet: SentPacket) {
-        bytesInFlight -= Int(packet.size)
+    private mutating func leftFlight(_ number: UInt64, _ packet: SentPacket) {
+        if number >= pathFrom { bytesInFlight -= Int(packet.size) }
         elicitingInFlight -= 1
     }
 
@@ -212,13 +223,14 @@ struct Recovery {
         let distance = (largestAcked ?? number) &- number &+ 1
         guard largestAcked ?? 0 > number else { return }
         packetThreshold = max(
-            packetThreshold, min(distance, UInt64(configuration.packetThresholdMax)))
+            packetThreshold, min(distance, packetThresholdMax))
     }
 
     private mutating func sampleRoundTrip(
         _ ack: borrowing AckFrame, _ tally: Tally, at now: Instant
     ) -> Duration? {
-        guard tally.largest == ack.largest, tally.isEliciting else { return nil }
+        guard tally.largest == ack.largest, tally.isEliciting, ack.largest >= pathFrom
+        else { return nil }
         let micros = min(ack.delayMicroseconds, UInt64(peerAckDelay.nanoseconds / 1_000))
         roundTrip.sampled(now - tally.largestSentAt, ackDelay: .microseconds(Int64(micros)))
         if firstSampleAt == nil { firstSampleAt = now }
@@ -232,10 +244,12 @@ struct Recovery {
 
     // MARK: Loss
 
-    /// Declares lost what is too old or too far behind (§6.1).
-    private mutating func detectLosses(at now: Instant) {
+    /// Declares lost what is too old or too far behind (§6.1). Returns whether a congestion event
+    /// began.
+    @discardableResult
+    private mutating func detectLosses(at now: Instant) -> Bool {
         lossTime = nil
-        guard let largestAcked else { return }
+        guard let largestAcked else { return false }
         let delay = roundTrip.lossDelay
         var losses = Losses()
         var number = max(unsettledFrom, sent.base)
@@ -255,7 +269,8 @@ struct Recovery {
             number += 1
             if isSettled { unsettledFrom = number }
         }
-        if let lastSent = losses.lastSentAt { congested(losses, lastSent: lastSent, at: now) }
+        guard let lastSent = losses.lastSentAt else { return false }
+        return congested(losses, lastSent: lastSent, at: now)
     }
 
     private struct Losses {
@@ -264,37 +279,46 @@ struct Recovery {
         /// When the first of a row of losses was sent, and the longest row's span.
         var runStart: Instant?
         var longestRun: Duration = .zero
-        var fellIntoBlackHole = false
     }
 
     private mutating func lose(
         _ number: UInt64, _ packet: SentPacket, _ losses: inout Losses, at now: Instant
     ) {
-        leftFlight(packet)
+        leftFlight(number, packet)
         sent[number].state = .lost
         sent.copyFrames(of: number, to: &lostFrames)
         guard !packet.isMTUProbe else {
-            mtu.probeLost(size: Int(packet.size), at: now)
+            if number >= pathFrom { mtu.probeLost(size: Int(packet.size), at: now) }
             return
         }
         lostPackets += 1
         losses.lastSentAt = packet.sentAt
         if losses.runStart == nil { losses.runStart = packet.sentAt }
         losses.longestRun = max(losses.longestRun, packet.sentAt - losses.runStart!)
-        if mtu.lost(size: Int(packet.size)) { fellIntoBlackHole() }
+        guard number >= pathFrom else { return }
+        let span = roundTrip.smoothed * 2
+        if mtu.lost(size: Int(packet.size), sentAt: packet.sentAt, span: span) {
+            fellIntoBlackHole()
+        }
     }
 
-    private mutating func congested(_ losses: Losses, lastSent: Instant, at now: Instant) {
-        if recoveryStart.map({ lastSent > $0 }) ?? true {
+    private mutating func congested(
+        _ losses: Losses, lastSent: Instant, at now: Instant
+    ) -> Bool {
+        let isNew = recoveryStart.map({ lastSent > $0 }) ?? true
+        if isNew {
             recoveryStart = now
             congestion.congested(at: now)
         }
         // §7.6: everything over three probe timeouts was lost, after a first sample.
         let span = roundTrip.probeTimeout(ackDelay: peerAckDelay) * 3
-        guard losses.longestRun >= span, let first = firstSampleAt, first < lastSent else { return }
+        guard losses.longestRun >= span, let first = firstSampleAt, first < lastSent else {
+            return isNew
+        }
         recoveryStart = nil
         congestion.collapsed()
         roundTrip.forgetMinimum()
+        return true
     }
 
     private mutating func fellIntoBlackHole() {
@@ -317,8 +341,6 @@ struct Recovery {
         return min(once * (1 << Int64(min(probeTimeouts, 16))), max(once, probeTimeoutMax))
     }
 
-    private var probeTimeoutMax: Duration { configuration.probeTimeoutMax }
-
     mutating func deadlinePassed(at now: Instant) {
         mtu.raiseIfDue(at: now)
         guard let deadline, deadline <= now else { return }
@@ -334,7 +356,10 @@ struct Recovery {
     private mutating func probeTimedOut(at now: Instant) {
         probeTimeouts += 1
         probesDue = 2
-        if probeTimeouts >= configuration.blackHoleProbeTimeouts,
+        // From now on, and not from the last packet, so that an owner that may not send does not
+        // spin.
+        lastElicitingAt = now
+        if probeTimeouts >= blackHoleProbeTimeouts,
             mtu.current > WireLimits.datagramFloor
         {
             fellIntoBlackHole()

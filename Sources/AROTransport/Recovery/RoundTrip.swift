@@ -12,6 +12,9 @@ struct RoundTrip {
 
     /// The timer granularity, RFC 9002 §6.1.2: 1 ms.
     static let granularity: Duration = .milliseconds(1)
+    /// Samples above count as this: a peer may hold an ACK back for a day, and the multiples of
+    /// that must not overflow. A guess: no path that is of use takes longer.
+    static let sampleMax: Duration = .seconds(60)
 
     init(initial: Duration) {
         (latest, smoothed, variance, minimum) = (initial, initial, initial / 2, initial)
@@ -19,7 +22,7 @@ struct RoundTrip {
 
     /// - Parameter ackDelay: how long the peer says it held the ACK back, already bounded.
     mutating func sampled(_ sample: Duration, ackDelay: Duration) {
-        latest = max(sample, .microseconds(1))
+        latest = min(max(sample, .microseconds(1)), Self.sampleMax)
         guard isMeasured else {
             isMeasured = true
             (smoothed, variance, minimum) = (latest, latest / 2, latest)

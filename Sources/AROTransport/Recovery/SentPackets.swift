@@ -1,5 +1,5 @@
-/// What was sent and not yet settled: one record a packet in a ring indexed by packet number, and one
-/// record for every frame that must reach the peer, in a second ring in the same order.
+/// What was sent and not yet settled: one record a packet in a ring indexed by packet number, and
+/// one record for every frame that must reach the peer, in a second ring in the same order.
 
 import AROPrimitives
 

@@ -1,9 +1,10 @@
-/// The receiving half of a stream: bytes in any order into one ring, out of it in order (RFC 9000 §2.2).
+/// The receiving half of a stream: bytes in any order into one ring, out of it in order (RFC 9000
+/// §2.2).
 ///
-/// Every frame's bytes are copied once, to their place; the reader gets them in place, as one or two
-/// spans. The ring grows by doubling up to the flow-control window, and is given back when all was
-/// read. Its memory is not cleared, so a byte sent to the far end of the window makes the kernel back
-/// one page and not the window. Only ranges that arrived are ever read.
+/// Every frame's bytes are copied once, to their place; the reader gets them in place, as one or
+/// two spans. The ring grows by doubling up to the flow-control window, and is given back when all
+/// was read. Its memory is not cleared, so a byte sent to the far end of the window makes the
+/// kernel back one page and not the window. Only ranges that arrived are ever read.
 
 import AROPrimitives
 

@@ -1,4 +1,5 @@
-/// The sending half of a stream: segments kept by reference until acknowledged, what is lost, what is new.
+/// The sending half of a stream: segments kept by reference until acknowledged, what is lost, what
+/// is new.
 ///
 /// A segment is an array as the writer gave it; its bytes are copied only into packets. Small
 /// writes are gathered, so that a thousand tokens are not a thousand segments.

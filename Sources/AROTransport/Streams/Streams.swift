@@ -1,8 +1,8 @@
 /// The streams of a connection: a slab with bounded count, looked up by id, scheduled by priority.
 ///
-/// Ids are even for streams that the handshake's initiator opened, odd for its responder's; the bits
-/// above count from 0. All streams are bidirectional. The schedule is strict between priorities and
-/// round-robin, a packet each, among equals.
+/// Ids are even for streams that the handshake's initiator opened, odd for its responder's; the
+/// bits above count from 0. All streams are bidirectional. The schedule is strict between
+/// priorities and round-robin, a packet each, among equals.
 
 import AROPrimitives
 
@@ -126,8 +126,6 @@ struct Streams {
 
     // MARK: Schedule
 
-    var hasScheduled: Bool { schedule.contains { !$0.isEmpty } }
-
     mutating func enqueue(_ slot: Int) {
         guard !slots[slot]!.isScheduled else { return }
         slots[slot]!.isScheduled = true
@@ -148,8 +146,8 @@ struct Streams {
         controlQueue.append(slot)
     }
 
-    /// The stream whose turn it is; those that have nothing to send leave the queue on the way, those
-    /// that only lack the connection's credit keep their place in it.
+    /// The stream whose turn it is; those that have nothing to send leave the queue on the way,
+    /// those that only lack the connection's credit keep their place in it.
     mutating func nextSlot(connectionCredit: UInt64) -> Int? {
         for priority in schedule.indices {
             for _ in 0..<schedule[priority].count {

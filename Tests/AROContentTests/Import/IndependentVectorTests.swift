@@ -1,5 +1,6 @@
-/// Facts computed with another implementation, the Python package aleph-cid 0.1.0 (Rust, made to agree
-/// with Kubo): `CidHasher.for_ipfs_v1_raw_leaves`, `hash_folder(cid_version=1)`, `compute_cid`.
+/// Facts computed with another implementation, the Python package aleph-cid 0.1.0 (Rust, made to
+/// agree with Kubo): `CidHasher.for_ipfs_v1_raw_leaves`, `hash_folder(cid_version=1)`,
+/// `compute_cid`.
 
 import AROPrimitives
 import AROWire

@@ -179,6 +179,10 @@ private struct Pieces: AsyncSequence, Sendable {
                 .file(byteCount: 5), .directory, .file(byteCount: 0), .directory,
             ])
         let inner = try await library.list(put.root, path: ["deep"])
+        let found = try await library.lookup(put.root, path: ["deep", "er", "b.bin"])
+        #expect(found.cid == reference(try scratch.bytes("tree/deep/er/b.bin")))
+        #expect(found.kind == .file(byteCount: 1_300_000))
+        #expect(try await library.lookup(put.root).kind == .directory)
         #expect(inner.map(\.kind)[1] == .symlink(target: "../a.txt"))
     }
 
@@ -238,6 +242,26 @@ private struct Pieces: AsyncSequence, Sendable {
         let failure = await contentFailure { _ = try await library.put(path: missing) }
         #expect(failure == .store(.io(path: missing, action: "open", code: ENOENT)))
         #expect(try library.store.pins().isEmpty)
+    }
+
+    @Test func aTreeThatNobodyCouldReadIsRefused() async throws {
+        let scratch = Scratch()
+        let library = try scratch.library()
+        func put(depth: Int) async throws -> PutContent {
+            let path = scratch.path + "/\(depth)"
+            let below = String(repeating: "/d", count: depth)
+            try Files.makeDirectory(path + below)
+            return try await library.put(path: path)
+        }
+        let deepest = try await put(depth: DagLimits.directoryDepthMax)
+        try await library.export(deepest.root, to: scratch.path + "/out")
+        let failure = await contentFailure {
+            _ = try await put(depth: DagLimits.directoryDepthMax + 1)
+        }
+        guard case .unpublishable = failure else {
+            Issue.record("\(String(describing: failure))")
+            return
+        }
     }
 
     @Test(.enabled(if: geteuid() != 0, "root may read anything"))

@@ -54,6 +54,23 @@ private enum Crash {
         }
     }
 
+    /// What the other child does: puts of files of some MiB.
+    static func runPuts(_ path: String, seed: UInt64) async throws {
+        var generator = Generator(seed: seed)
+        let library = Library(
+            try ChunkStore(in: path, options: Scratch.options(quota: 1 << 30)))
+        let log = try OpenFile(path + "/acknowledged", O_WRONLY | O_CREAT | O_APPEND)
+        fuse(generator.below(400_000))
+        while true {
+            let bytes = Block(
+                seed: generator.next(), byteCount: 1 + generator.below(5 << 20)
+            ).bytes
+            try Data(bytes).write(to: URL(filePath: path + "/source"))
+            let put = try await library.put(path: path + "/source")
+            try log.write(Array("pin \(put.root) \(put.byteCount)\n".utf8))
+        }
+    }
+
     private static func line(_ root: Block, _ seeds: [UInt64]) -> String {
         "pin \(root.cid) " + seeds.map { "\($0)" }.joined(separator: " ") + "\n"
     }
@@ -109,5 +126,27 @@ private enum Crash {
         }
         let pins = Crash.acknowledged(scratch.path)
         #expect(!pins.isEmpty || Crash.rounds < 5)
+    }
+
+    @Test func aPutThatWasAcknowledgedComesBackWhole() async throws {
+        let scratch = Scratch()
+        let start = UInt64.random(in: 0..<1_000_000)
+        for round in 0..<UInt64(Crash.rounds / 2) {
+            setenv(Crash.variable, "\(start + round) \(scratch.path)", 1)
+            defer { unsetenv(Crash.variable) }
+            await #expect(processExitsWith: .signal(SIGKILL)) {
+                let words = ProcessInfo.processInfo.environment[Crash.variable]!
+                    .split(separator: " ", maxSplits: 1)
+                try await Crash.runPuts(String(words[1]), seed: UInt64(words[0])!)
+            }
+        }
+        let store = try scratch.store()
+        try Crash.check(store, "seed \(start)")
+        try store.collectGarbage()
+        let library = Library(store)
+        for (root, byteCount) in Crash.acknowledged(scratch.path) {
+            let count = try await library.bytes(root).count
+            #expect(count == byteCount.first.map(Int.init), "seed \(start)")
+        }
     }
 }

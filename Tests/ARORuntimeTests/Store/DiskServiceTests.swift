@@ -183,6 +183,7 @@ final class Gathered<Value: Sendable>: Sendable {
             label: "news", target: cids[0], sequence: 1 << 63, lifetime: .hours(24))
         do {
             let store = try scratch.store()
+            try store.write((0..<3).map { Block(seed: $0, byteCount: 9) })
             for root in roots { try store.addRoot(root) }
             try store.removeRoot(cids[1])
             try store.setName(
@@ -193,6 +194,8 @@ final class Gathered<Value: Sendable>: Sendable {
         let store = try scratch.store()
         #expect(try store.roots() == [roots[0], roots[2]])
         #expect(try store.names() == [name])
+        try store.collectGarbage()
+        #expect(try store.roots().isEmpty)
         let first = try store.advanceName("log", target: cids[0], lifetime: .hours(1))
         let second = try store.advanceName("log", target: cids[1], lifetime: .hours(1))
         #expect(second.sequence > first.sequence)

@@ -223,6 +223,17 @@ private struct Tree {
         #expect(store.holds(last) && !store.holds(blocks[0]))
     }
 
+    @Test func aBatchDoesNotEvictWhatItFoundThere() throws {
+        let scratch = Scratch()
+        let store = try scratch.store(quota: 4 * 20_512)
+        let blocks = (0..<7).map { Block(seed: $0, byteCount: 20_000) }
+        for block in blocks[..<4] { try store.write(block) }
+        // The two oldest lie there already; room for the new ones comes from the others.
+        try store.write([blocks[0], blocks[1], blocks[5], blocks[6]])
+        #expect(blocks.map(store.holds) == [true, true, false, false, false, true, true])
+        for i in [0, 1, 5, 6] { #expect(try store.read(blocks[i].cid) == blocks[i].bytes) }
+    }
+
     @Test func evictionNeverTakesFromAPinnedTree() throws {
         let scratch = Scratch()
         let store = try scratch.store(quota: 300_000)

@@ -95,7 +95,7 @@ private func complaint(_ more: String, set: [(String, String)] = []) -> String {
         ("workload: [{publish: {}}]", "'at' is missing"),
         ("workload: [{at: 1s}]", "one of publish, lookup, fetch is wanted"),
         ("workload: [{publish: {}, lookup: {}, at: 1s}]", "one of publish, lookup, fetch"),
-        ("workload: [{publish: {size: 2MiB}, at: 1s}]", "more than 1MiB"),
+        ("workload: [{publish: {size: 2GiB}, at: 1s}]", "more than 1GiB"),
         ("workload: [{lookup: {from: nobody}, at: 1s}]", "'nobody' is none of random, peers"),
         ("workload: [{lookup: {from: peers}, at: 11s}]", "more than 10s"),
         ("faults: [{at: 1s, kill: 50%, for: 1s}]", "for"),

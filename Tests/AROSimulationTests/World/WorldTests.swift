@@ -1,3 +1,4 @@
+import AROContent
 import ARONode
 import AROPrimitives
 import AROWire
@@ -268,5 +269,20 @@ import Testing
         #expect(fact24)
         let fact25 = world.block(Self.cid, on: 0) == Self.block
         #expect(fact25)
+    }
+
+    @Test(arguments: [0, 1, 100, 101, 5_000])
+    func `a file of any size lies on the disk in blocks and reads back`(size: Int) {
+        var world = World.ofGossipers(2, seed: 1)
+        let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 3) }
+        let small = ImportProfile(leafByteCount: 100, linksMax: 4)
+        let root = world.store(file: bytes, on: 0, profile: small)
+        let found = world.file(root, on: 0)
+        #expect(found == bytes)
+        let elsewhere = world.file(root, on: 1)
+        #expect(elsewhere == nil)
+        world.corrupt(root, on: 0)
+        let damaged = world.file(root, on: 0)
+        #expect(damaged == nil)
     }
 }

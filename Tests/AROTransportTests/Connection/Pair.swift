@@ -32,6 +32,10 @@ struct Packet {
 
 enum Side: Int { case a, b }
 
+final class Bottleneck {
+    var busyUntil: [Instant] = [.origin, .origin]
+}
+
 /// When which packet left, for tests of pacing.
 struct Departure {
     var at: Instant
@@ -57,6 +61,8 @@ final class Pair {
     var finished: [Set<UInt64>] = [[], []]
     var messages: [[[UInt8]]] = [[], []]
     var violations: [Violation] = []
+    /// The packet number of the last crafted packet.
+    var attackNumber: UInt64 = 1_000_000
     var readsAll = true
     /// What ``offer(_:chunk:priority:)`` has yet to write.
     struct Pending {
@@ -65,13 +71,16 @@ final class Pair {
         var chunk: Int
     }
     var pending: [UInt64: Pending] = [:]
+    /// Of 1,000 packets, so many have a bit flipped.
+    var corruption = 0
     var recordsDepartures = false
     var departures: [Departure] = []
 
     private var numbers: [UInt64] = [0, 0]
     private var heap: [(at: Instant, order: UInt64, packet: Packet)] = []
     private var order: UInt64 = 0
-    private var busyUntil: [Instant] = [.origin, .origin]
+    /// The queues in front of both directions; pairs that share it compete.
+    var bottleneck = Bottleneck()
     private(set) var delivered = 0
     private(set) var droppedByQueue = 0
     private var scratch = [UInt8](repeating: 0, count: 65_535)
@@ -98,9 +107,7 @@ final class Pair {
     func step(until end: Instant) -> Bool {
         flush(.a)
         flush(.b)
-        var next = earliest(a.nextDeadline, b.nextDeadline)
-        next = earliest(next, heap.first?.at)
-        guard let next, next <= end else {
+        guard let next = nextMoment, next <= end else {
             now = max(now, end)
             return false
         }
@@ -109,6 +116,26 @@ final class Pair {
         if let due = b.nextDeadline, due <= now { b.deadlinePassed(at: now) }
         while let first = heap.first, first.at <= now { deliver(pop()) }
         return true
+    }
+
+    /// When something happens next.
+    var nextMoment: Instant? {
+        earliest(earliest(a.nextDeadline, b.nextDeadline), heap.first?.at)
+    }
+
+    /// Runs pairs in one time.
+    static func runTogether(_ pairs: [Pair], for duration: Duration) {
+        let end = pairs[0].now + duration
+        for pair in pairs { _ = pair.step(until: pair.now) }
+        while true {
+            let next = pairs.min {
+                $0.nextMoment ?? .distantFuture < $1.nextMoment ?? .distantFuture
+            }!
+            guard next.step(until: end) else { break }
+            next.flush(.a)
+            next.flush(.b)
+        }
+        for pair in pairs { _ = pair.step(until: end) }
     }
 
     func run(for duration: Duration) {
@@ -162,14 +189,14 @@ final class Pair {
         guard size <= link.mtu, !generator.chance(link.loss, in: 1_000) else { return }
         var leaves = now
         if link.rate > 0 {
-            let start = max(busyUntil[side.rawValue], now)
+            let start = max(bottleneck.busyUntil[side.rawValue], now)
             let backlog = (start - now).nanoseconds * link.rate / 8_000_000_000
             guard backlog + Int64(size) <= Int64(link.queue) else {
                 droppedByQueue += 1
                 return
             }
             leaves = start + .nanoseconds(Int64(size) * 8_000_000_000 / link.rate)
-            busyUntil[side.rawValue] = leaves
+            bottleneck.busyUntil[side.rawValue] = leaves
         }
         var arrival = leaves + link.delay
         if generator.chance(link.reordering, in: 1_000) {
@@ -185,7 +212,11 @@ final class Pair {
 
     private func deliver(_ packet: Packet) {
         delivered += 1
-        receive(packet.payload, number: packet.number, at: packet.to)
+        var payload = packet.payload
+        if corruption > 0, generator.chance(corruption, in: 1_000) {
+            payload[generator.below(payload.count)] ^= 1 << UInt8(generator.below(8))
+        }
+        receive(payload, number: packet.number, at: packet.to)
     }
 
     /// Hands a payload to a side, as if it had come in a packet.
@@ -256,13 +287,20 @@ final class Pair {
     }
 }
 
-/// Bytes that differ at every offset of a stream and among seeds.
+/// Bytes that differ among seeds, and at every offset of a stream: a random block again and again,
+/// with its place stamped into every kilobyte. (A generator's word for all of it takes a debug
+/// build long.)
 func patterned(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
     var generator = Generator(seed: seed)
-    var bytes = [UInt8]()
-    bytes.reserveCapacity(count + 8)
-    while bytes.count < count { bytes.appendU64(generator.next()) }
+    var block: [UInt8] = []
+    while block.count < min(count, 65_536) { block.appendU64(generator.next()) }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(count + block.count)
+    while bytes.count < count { bytes.append(contentsOf: block) }
     bytes.removeLast(bytes.count - count)
+    for offset in stride(from: 0, to: count - 8, by: 1_024) {
+        for i in 0..<4 { bytes[offset + i] ^= UInt8(truncatingIfNeeded: offset >> (10 + 8 * i)) }
+    }
     return bytes
 }
 
@@ -280,6 +318,8 @@ extension Pair {
     func send(_ message: [UInt8], from side: Side) -> Bool {
         side == .a ? a.send(message: message.span.bytes) : b.send(message: message.span.bytes)
     }
+
+    func writeAtA(_ bytes: [UInt8], to id: UInt64) -> Bool { a.write(bytes, to: id) }
 
     /// Writes and finishes at `b`.
     func answer(_ bytes: [UInt8], on id: UInt64) -> Bool {

@@ -38,7 +38,6 @@ import Testing
         #expect(pair.read[1][id] == data)
         #expect(pair.violations.isEmpty)
         let statistics = pair.a.statistics
-        print("hard link:", (pair.now - .origin).seconds, "s", statistics)
         // Spurious retransmissions: what was sent beyond the data stays near what was lost.
         #expect(statistics.streamBytesOut < UInt64(data.count) * 150 / 100)
     }
@@ -48,14 +47,54 @@ import Testing
         var link = LinkModel(delay: .milliseconds(25), rate: 100_000_000)
         link.queue = 625_000
         let pair = Pair(link)
-        let data = patterned(50 << 20)
+        let data = patterned(30 << 20)
         _ = pair.offer(data)
         let start = pair.now
         let arrived = pair.run(atMost: .seconds(20)) { $0.finished[1].contains(0) }
         let seconds = (pair.now - start).seconds
-        print("clean link:", seconds, "s", pair.a.statistics)
         #expect(arrived)
         #expect(Double(data.count) * 8 / seconds >= 80_000_000)
+    }
+
+    @Test("Without loss nothing is sent twice")
+    func noRetransmission() {
+        let pair = Pair(LinkModel(delay: .milliseconds(40)))
+        let data = patterned(4 << 20)
+        _ = pair.offer(data)
+        pair.run(for: .seconds(10))
+        #expect(pair.finished[1] == [0])
+        #expect(pair.a.statistics.streamBytesOut == UInt64(data.count))
+        #expect(pair.a.statistics.lostPackets == 0)
+        #expect(pair.a.statistics.probeTimeouts == 0)
+    }
+
+    @Test("Reordering without loss costs few retransmissions once it is known")
+    func reorderingOnly() {
+        var link = LinkModel(delay: .milliseconds(40), rate: 50_000_000)
+        (link.reordering, link.reorderDelay) = (50, .milliseconds(8))
+        let pair = Pair(link, seed: 4)
+        let data = patterned(8 << 20)
+        let id = pair.offer(data)
+        let arrived = pair.run(atMost: .seconds(60)) { $0.finished[1].contains(0) }
+        #expect(arrived)
+        #expect(pair.read[1][id] == data)
+        let statistics = pair.a.statistics
+        #expect(statistics.streamBytesOut < UInt64(data.count) * 103 / 100)
+        #expect(statistics.spuriousLosses > 0)
+    }
+
+    @Test("A path that is dead for ten seconds is used again")
+    func outage() {
+        let pair = Pair(LinkModel(delay: .milliseconds(20), rate: 20_000_000))
+        let data = patterned(4 << 20)
+        let id = pair.offer(data)
+        pair.run(for: .seconds(1))
+        (pair.links[0].loss, pair.links[1].loss) = (1_000, 1_000)
+        pair.run(for: .seconds(10))
+        (pair.links[0].loss, pair.links[1].loss) = (0, 0)
+        let arrived = pair.run(atMost: .seconds(15)) { $0.finished[1].contains(0) }
+        #expect(arrived)
+        #expect(pair.read[1][id] == data)
     }
 
     @Test("Messages arrive without a single acknowledgement")
