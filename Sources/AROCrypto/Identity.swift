@@ -154,8 +154,9 @@ public struct Identity: ~Copyable, Sendable {
     public func copy() -> Identity { Identity(seed: seed.copy()) }
 }
 
-/// libsodium's 64-byte form of an Ed25519 secret key, wiped on release.
-private struct SigningSecret: ~Copyable, @unchecked Sendable {
+/// libsodium's 64-byte form of an Ed25519 secret key, wiped on release. Not private: the optimiser
+/// takes apart an ``Identity`` that another target owns, and then needs this type's symbol.
+package struct SigningSecret: ~Copyable, @unchecked Sendable {
     let base: UnsafeMutablePointer<UInt8>
 
     init() {

@@ -21,6 +21,7 @@ struct Carrier {
     /// Streams that are to be opened once their session is connected.
     private var waiting: [SessionID: [(token: ContentStream, priority: StreamPriority)]] = [:]
     private var isConnected: Set<SessionID> = []
+    private var written: [ContentStream] = []
 
     // MARK: Sessions
 
@@ -90,6 +91,13 @@ struct Carrier {
         tokens[stream] = token
         tokensOf[stream.session, default: []].append(token)
     }
+
+    mutating func wrote(_ token: ContentStream) {
+        if written.last != token { written.append(token) }
+    }
+
+    /// A stream that was written to and whose room was not told of since.
+    mutating func takeWritten() -> ContentStream? { written.popLast() }
 
     mutating func dropUnnamed(_ stream: StreamID) { unnamed.remove(stream) }
 

@@ -31,6 +31,9 @@ extension Node {
         for reason in DropReason.allCases where known[reason] > 0 {
             status.drops.append(.init(reason: reason.name, count: known[reason]))
         }
+        if writesRefused > 0 {
+            status.drops.append(.init(reason: "stream-write-refused", count: writesRefused))
+        }
         participant.describe(into: &status)
         status.drops.sort { $0.reason < $1.reason }
         return status

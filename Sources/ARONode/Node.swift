@@ -17,6 +17,8 @@ public struct Node: ~Copyable {
     var book = PeerBook()
     var carrier = Carrier()
     var outbox = ParticipantOutbox()
+    /// Writes that a stream did not take: its other side had ended it.
+    var writesRefused: UInt64 = 0
     /// The book is swept when it has grown beyond this.
     var bookSweepAt = bookFloor
 
@@ -105,6 +107,8 @@ extension Node {
         while true {
             if !self.outbox.effects.isEmpty {
                 carryDown(at: now, into: &outbox)
+            } else if let stream = carrier.takeWritten() {
+                tellRoom(of: stream, at: now)
             } else if let event = transport.nextEvent() {
                 carryUp(event, at: now)
             } else {
@@ -241,6 +245,14 @@ extension Node {
         }
     }
 
+    /// The writer keeps count of the room it was told of; what it wrote may have left some. Where none
+    /// is left, having asked makes the transport tell when there is again.
+    private mutating func tellRoom(of token: ContentStream, at now: Instant) {
+        guard let stream = carrier.stream(token) else { return }
+        let room = transport.room(in: stream)
+        if room > 0 { tell(.streamWritable(token, room: room), at: now) }
+    }
+
     private mutating func streamLost(_ stream: StreamID, at now: Instant) {
         carrier.dropUnnamed(stream)
         guard let token = carrier.token(stream) else { return }
@@ -271,7 +283,10 @@ extension Node {
                 openStream(token, to: peer, priority, at: now)
             case .write(let token, let bytes, let isFinal):
                 guard let stream = carrier.stream(token) else { continue }
-                if !bytes.isEmpty { transport.write(bytes, to: stream) }
+                if !bytes.isEmpty {
+                    let isTaken = transport.write(bytes, to: stream)
+                    if isTaken { carrier.wrote(token) } else { writesRefused += 1 }
+                }
                 if isFinal {
                     transport.finish(stream)
                     carrier.finished(token, .writing)

@@ -16,7 +16,9 @@ public struct ContentStream: Hashable, Sendable {
 public enum ExchangeOutput: Sendable {
     /// Answered by `streamOpened` or `peerUnreachable`, at some time.
     case openStream(PeerHandle, ContentStream)
-    /// At most one array more than the stream has room for. `isFinal`: nothing is written after it.
+    /// Only while there is room, which one array may overshoot. `isFinal`: nothing is written after
+    /// it. Once all writes of a drain were carried out, `streamWritable` must tell the room that is
+    /// left, or as soon as there is some.
     case write(ContentStream, [UInt8], isFinal: Bool)
     /// Abandon both directions. The token is not used again.
     case reset(ContentStream)

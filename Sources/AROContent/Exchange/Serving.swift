@@ -232,24 +232,35 @@ extension Serving {
         guard let before = streams[stream]?.held else { return }
         var small: [UInt8] = []
         while let answer = streams[stream]!.nextAnswer() {
-            guard case .block(let block) = answer else {
-                let before = small.count
+            if case .block(let block) = answer {
+                small.appendBlockHeader(byteCount: block.count)
+                write(small, block, to: stream)
+                small = []
+            } else {
                 small.append(answer)
-                streams[stream]!.room -= small.count - before
-                continue
             }
-            small.appendBlockHeader(byteCount: block.count)
-            steps.append(.write(stream, small, isFinal: false))
-            steps.append(.write(stream, block, isFinal: false))
-            streams[stream]!.room -= small.count + block.count
-            small = []
-            blocksServed += 1
-            bytesServed += UInt64(block.count)
         }
         account(stream, before)
         let isDone = streams[stream]!.isFinished && streams[stream]!.entries.isEmpty
-        if isDone || !small.isEmpty { steps.append(.write(stream, small, isFinal: isDone)) }
+        if isDone || !small.isEmpty {
+            steps.append(.write(stream, small, isFinal: isDone))
+            streams[stream]!.room -= small.count
+        }
         if isDone { forget(stream) }
+    }
+
+    /// A block with what goes before it: as one array where the latter would use up the room, for
+    /// a transport takes a whole array or, without room, nothing.
+    private mutating func write(_ head: [UInt8], _ block: [UInt8], to stream: ContentStream) {
+        if streams[stream]!.room > head.count {
+            steps.append(.write(stream, head, isFinal: false))
+            steps.append(.write(stream, block, isFinal: false))
+        } else {
+            steps.append(.write(stream, head + block, isFinal: false))
+        }
+        streams[stream]!.room -= head.count + block.count
+        blocksServed += 1
+        bytesServed += UInt64(block.count)
     }
 }
 

@@ -23,6 +23,7 @@ extension Fetch {
                 stepsLeft -= 1
             }
         }
+        progress.bytesStored = progress.bytesStored.clampedSum(walk.takeSkippedBytes())
         if !unknown.isEmpty {
             containsUnderWay += 1
             steps.append(.contains(unknown))

@@ -3,7 +3,8 @@
 ///
 /// The tree is unknown until its nodes arrive, so the walk is a *line*: the nodes that were met and
 /// are not used up, in the order of the tree. A node that was needed but is not here yet leaves a gap
-/// in the line, and the walk looks ahead behind it, within bounds. Where decoded links would take too
+/// in the line, and the walk looks ahead behind it, within bounds. A node that was met before is skipped
+/// with all below it: a few blocks can stand for endlessly many. Where decoded links would take too
 /// much memory, the last node of the line is forgotten again and read from the disk when its turn comes.
 
 import AROPrimitives
@@ -15,6 +16,8 @@ struct WalkLimits: Sendable {
     var blocksMax = 1 << 24
     /// Links decoded and not used up (a guess: 10 MiB).
     var linksMax = 1 << 16
+    /// Nodes remembered so that they are not walked twice (a guess: 5 MiB).
+    var nodesSeenMax = 1 << 16
     /// Nodes needed and not here yet (a guess).
     var nodesAheadMax = 64
     /// Content below nodes that are needed and not here yet; two such nodes are always allowed.
@@ -100,6 +103,9 @@ struct Walk {
     private var nodesAhead = 0
     private var bytesAhead: UInt64 = 0
     private var blocksTaken = 0
+    /// Nodes that were opened, each with the bytes of the file below it; 0 for directories.
+    private var seen: [CID: UInt64] = [:]
+    private var skippedBytes: UInt64 = 0
 
     init(_ options: FetchOptions, limits: WalkLimits = WalkLimits()) {
         self.limits = limits
@@ -130,6 +136,10 @@ extension Walk {
                     line.remove(at: i)
                     continue
                 }
+                if try skip(pending) {
+                    _ = try take(i)
+                    continue
+                }
                 let isLeaf = pending.child.cid.codec == .raw
                 guard isLeaf || mayLookAhead(pending.weight) else { return .waiting }
                 let position = try take(i)
@@ -138,6 +148,22 @@ extension Walk {
             }
         }
         return line.isEmpty ? .exhausted : .waiting
+    }
+
+    /// Whether all below was met before, or will be. Of a range each place counts for itself.
+    private mutating func skip(_ pending: Pending) throws(FetchFailure) -> Bool {
+        guard targetRange == nil, let known = seen[pending.child.cid] else { return false }
+        if case .filePart(let promised, _) = pending.child.role, promised != known {
+            throw .malformed(pending.child.cid, "\(DagFailure.sizes)")
+        }
+        skippedBytes = skippedBytes.clampedSum(known)
+        return true
+    }
+
+    /// File bytes below nodes that were skipped since the last call.
+    mutating func takeSkippedBytes() -> UInt64 {
+        defer { skippedBytes = 0 }
+        return skippedBytes
     }
 
     private func mayLookAhead(_ weight: UInt64) -> Bool {
@@ -283,6 +309,7 @@ extension Walk {
         case .symlink: break
         }
         if line[i].linkCount != nil { ownBytes = 0 }
+        if seen.count < limits.nodesSeenMax { seen[parent.child.cid] = node.fileByteCount ?? 0 }
         line[i].state = .open
         line[i].linkCount = rest.count
         line[i].rest = rest.dropFirst(line[i].taken).reversed()

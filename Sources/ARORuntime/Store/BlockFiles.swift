@@ -61,8 +61,7 @@ struct BlockFiles: Sendable {
         path = directory + "/chunks"
         quarantine = directory + "/quarantine"
         serial = SerialNumber()
-        try Files.makeDirectory(quarantine)
-        try Files.makeDirectory(incoming)
+        for made in [directory, path, quarantine, incoming] { try Files.makeDirectory(made) }
         for name in try Files.names(in: incoming) { try Files.remove(incoming + "/" + name) }
         try makeShards()
     }
@@ -96,8 +95,9 @@ struct BlockFiles: Sendable {
 
     /// Whether just these bytes lie under the block's name.
     private func holds(_ cid: CID, _ bytes: [UInt8]) -> Bool {
-        guard let held = try? read(cid) else { return false }
-        return held == bytes
+        guard let held = try? read(cid), held.count == bytes.count else { return false }
+        // `==` compares byte by byte in debug builds: 20 ms for a leaf instead of 0.1.
+        return memcmp(held, bytes, bytes.count) == 0
     }
 
     // MARK: Staging

@@ -99,10 +99,12 @@ struct PacketProtection: ~Copyable, Sendable {
         _ text: UnsafeMutableRawPointer, _ count: Int, _ number: UInt64,
         _ header: UnsafeRawBufferPointer, _ now: Instant
     ) -> Bool {
-        guard lastReceiveKey != nil, now < lastKeyExpires || leastReceived == nil else {
-            return false
+        guard now < lastKeyExpires || leastReceived == nil else { return false }
+        switch lastReceiveKey {
+        case .some(let key):
+            return key.open(text, count: count, sequence: number, header: header)
+        case .none: return false
         }
-        return lastReceiveKey!.open(text, count: count, sequence: number, header: header)
     }
 
     private mutating func openWithNext(

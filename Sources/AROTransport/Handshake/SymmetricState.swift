@@ -19,8 +19,8 @@ package enum HandshakeFailure: Error, Hashable, Sendable {
 package struct SymmetricState: ~Copyable, Sendable {
     /// `h`: everything that was said so far.
     package private(set) var hash: [UInt8]
-    /// `ck`.
-    private var chainingKey: [UInt8]
+    /// `ck`, its first and second half: wiped with the state.
+    private var firstHalf, secondHalf: SecretKey
     /// `k` and `n` of the CipherState; no key means plaintext.
     private var key: SecretKey?
     private var nonce: UInt64 = 0
@@ -31,24 +31,21 @@ package struct SymmetricState: ~Copyable, Sendable {
     package init(protocolName: String) {
         let name = Array(protocolName.utf8)
         precondition(name.count <= Self.hashByteCount)
-        hash = name + Array(repeating: 0, count: Self.hashByteCount - name.count)
-        chainingKey = hash
+        let first = name + Array(repeating: 0, count: Self.hashByteCount - name.count)
+        firstHalf = SecretKey(copying: first.span.bytes.extracting(first: 32))
+        secondHalf = SecretKey(copying: first.span.bytes.extracting(last: 32))
+        hash = first
     }
 
     private init(copying other: borrowing SymmetricState) {
         hash = other.hash
-        chainingKey = other.chainingKey
+        firstHalf = other.firstHalf.copy()
+        secondHalf = other.secondHalf.copy()
         if other.key != nil { key = other.key!.copy() } else { key = nil }
         nonce = other.nonce
     }
 
     package func copy() -> SymmetricState { SymmetricState(copying: self) }
-
-    deinit {
-        // `chainingKey` is an array that copies may share; the last one to go wipes it.
-        var secret = chainingKey
-        wipe(&secret)
-    }
 
     package mutating func mixHash(_ data: RawSpan) {
         var digest = BLAKE2b(digestByteCount: Self.hashByteCount)
@@ -58,12 +55,11 @@ package struct SymmetricState: ~Copyable, Sendable {
     }
 
     package mutating func mixKey(_ input: borrowing SecretKey) {
-        var (next, temporary) = input.withBytes {
-            KeyDerivation.pair(chainingKey: chainingKey, input: $0.bytes)
-        }
-        wipe(&chainingKey)
-        chainingKey = next
+        var (next, temporary) = input.withBytes { expanded($0.bytes) }
+        firstHalf = SecretKey(copying: next.span.bytes.extracting(first: 32))
+        secondHalf = SecretKey(copying: next.span.bytes.extracting(last: 32))
         key = SecretKey(copying: temporary.span.bytes.extracting(first: 32))
+        wipe(&next)
         wipe(&temporary)
         nonce = 0
     }
@@ -110,9 +106,16 @@ package struct SymmetricState: ~Copyable, Sendable {
     /// Whether what is encrypted next carries a tag.
     package var hasKey: Bool { key != nil }
 
+    private func expanded(_ input: RawSpan) -> ([UInt8], [UInt8]) {
+        var chain = firstHalf.withBytes { [UInt8]($0) }
+        secondHalf.withBytes { chain.append(contentsOf: $0) }
+        defer { wipe(&chain) }
+        return KeyDerivation.pair(chainingKey: chain, input: input)
+    }
+
     /// The two transport keys: of the initiator's packets first.
     package func split() -> TransportSecrets {
-        var (first, second) = KeyDerivation.pair(chainingKey: chainingKey, input: RawSpan())
+        var (first, second) = expanded(RawSpan())
         defer {
             wipe(&first)
             wipe(&second)
@@ -152,7 +155,8 @@ package enum KeyDerivation {
         inner.update(pad.span.bytes)
         inner.update(a)
         inner.update(b)
-        let digest = inner.finish()
+        var digest = inner.finish()
+        defer { wipe(&digest) }
         for i in pad.indices { pad[i] ^= 0x36 ^ 0x5c }
         var outer = BLAKE2b(digestByteCount: SymmetricState.hashByteCount)
         outer.update(pad.span.bytes)

@@ -390,6 +390,23 @@ struct ExchangeFetchTests {
         #expect(first == second)
     }
 
+    @Test("The last blocks of a slow provider are taken over by a fast one")
+    func endGame() {
+        let file = makeFile(2 << 20, leaf: 32 << 10)
+        let swarm = Swarm()
+        let client = swarm.add(smallConfiguration)
+        let fast = swarm.addProvider(rate: 2_000_000, file.blocks)
+        let slow = swarm.addProvider(rate: 8_000, file.blocks)
+        swarm.fetch(FetchOptions(root: file.root), by: client)
+        swarm.run(until: client)
+        #expect(holds(swarm, client, file.blocks))
+        // A block of the slow one takes four seconds, and it was asked for two.
+        #expect(swarm.now - .origin < .seconds(3), "\((swarm.now - .origin).seconds) s")
+        let served = [fast, slow].map { swarm.nodes[$0].exchange.counters.blocksServed }
+        #expect(served.reduce(0, +) <= UInt64(file.blocks.count) + 4, "\(served)")
+        #expect(swarm.nodes[client].misbehaved.isEmpty)
+    }
+
     @Test("A slow disk holds the peers back: memory stays below its bound")
     func memory() {
         let file = makeFile(2 << 20)

@@ -140,19 +140,39 @@ struct ExchangeTreeTests {
         }
     }
 
-    @Test("A few blocks that stand for endlessly many end at the bound")
+    @Test("A few blocks that stand for endlessly many are met once each")
     func bomb() {
         var blocks = [ImportedBlock(.raw, [1, 2])]
         var count: UInt64 = 2
-        for _ in 0..<30 {
+        for _ in 0..<40 {
             let child = blocks.last!.cid
-            blocks.append(
-                ImportedBlock(.dagPB, fileBlock([child, child], sizes: [count, count]).bytes))
+            let parent = fileBlock([child, child], sizes: [count, count])
+            blocks.append(ImportedBlock(.dagPB, parent.bytes))
             count *= 2
         }
+        for _ in 0..<20 {
+            let child = blocks.last!.cid
+            blocks.append(
+                ImportedBlock(.dagPB, directoryBlock([("a", child), ("b", child)]).bytes))
+        }
+        let (swarm, client) = run(FetchOptions(root: blocks[40].cid), blocks)
+        #expect(swarm.finished(client)?.bytesStored == count)
+        let (other, reader) = run(FetchOptions(root: blocks.last!.cid), blocks)
+        #expect(other.finished(reader) != nil)
+        #expect(holds(other, reader, blocks))
+    }
+
+    @Test("More blocks than allowed end the fetch", arguments: [false, true])
+    func tooMany(isRange: Bool) {
+        let made = importFile(
+            [UInt8](repeating: 9, count: 200_000),
+            profile: ImportProfile(leafByteCount: 100, linksMax: 2_000))
         var configuration = smallConfiguration
-        configuration.blocksMax = 20_000
-        let (swarm, client) = run(FetchOptions(root: blocks.last!.cid), blocks, configuration)
+        configuration.blocksMax = 1_500
+        let options = FetchOptions(root: made.root.cid, range: isRange ? 0..<200_000 : nil)
+        var seen: Set<CID> = []
+        let blocks = made.blocks.filter { seen.insert($0.cid).inserted }
+        let (swarm, client) = run(options, blocks, configuration)
         guard case .malformed? = swarm.failure(client) else {
             Issue.record("\(String(describing: swarm.outcome(of: client)))")
             return

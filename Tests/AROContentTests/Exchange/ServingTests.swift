@@ -16,6 +16,8 @@ private struct Server {
     /// Bytes that the disk gave and no stream was given, at most.
     var heldMax = 0
     private var held = 0
+    private var rooms: [ContentStream: Int] = [:]
+    var writesWithoutRoom = 0
 
     init(_ configuration: ExchangeConfiguration = ExchangeConfiguration()) {
         exchange = Exchange(configuration: configuration, generator: Generator(seed: 1))
@@ -24,6 +26,7 @@ private struct Server {
     mutating func open(_ peer: Int, room: Int = 1 << 20) -> ContentStream {
         let stream = exchange.streamAccepted(
             from: PeerHandle(index: UInt32(peer)), room: room, at: now)
+        rooms[stream] = room
         drain()
         return stream
     }
@@ -40,6 +43,7 @@ private struct Server {
     }
 
     mutating func room(_ stream: ContentStream, _ room: Int) {
+        rooms[stream] = room
         exchange.streamWritable(stream, room: room, at: now)
         drain()
     }
@@ -69,6 +73,8 @@ private struct Server {
             switch output {
             case .disk(.read(let cid, let token)): reads.append((cid, token))
             case .write(let stream, let bytes, let isFinal):
+                if rooms[stream, default: 1] <= 0, !bytes.isEmpty { writesWithoutRoom += 1 }
+                rooms[stream, default: 0] -= bytes.count
                 written[stream, default: []] += bytes
                 held -= bytes.count > 1_000 ? bytes.count : 0
                 if isFinal { ended[stream] = true }
@@ -77,6 +83,16 @@ private struct Server {
             default: break
             }
         }
+    }
+
+    /// Answers reads, telling each time that the stream has so much room again.
+    mutating func tell(_ stream: ContentStream, _ blocks: [[UInt8]?], room: Int) {
+        for block in blocks {
+            if reads.isEmpty { self.room(stream, room) }
+            answerRead(block)
+            self.room(stream, room)
+        }
+        for _ in 0..<5 { self.room(stream, room) }
     }
 
     func answers(_ stream: ContentStream) -> [ExchangeAnswer] {
@@ -158,6 +174,19 @@ struct ServingTests {
         #expect(server.answers(stream).count == 1)
         server.room(stream, 1)
         #expect(server.answers(stream).count == 2)
+    }
+
+    @Test("Every write begins with room left, however little there is", arguments: 1...12)
+    func tightRoom(room: Int) {
+        var server = Server()
+        let stream = server.open(1, room: room)
+        server.send(.want(cids(5)), stream)
+        server.tell(stream, [nil, [1], [2, 2], nil, [3]], room: room)
+        #expect(
+            server.answers(stream) == [
+                .missing, .block([1]), .block([2, 2]), .missing, .block([3]),
+            ])
+        #expect(server.writesWithoutRoom == 0)
     }
 
     @Test("A thousand hostile streams: bounded streams, reads and memory; the rest is told BUSY")

@@ -19,7 +19,9 @@ import Testing
         let store = try ChunkStore(in: directory)
         _ = try KeyFile.load(in: directory)
         try store.write([Block(seed: 1, byteCount: 10), Block(seed: 2, byteCount: 100_000)])
-        #expect(mode(path) == 0o700)
+        for name in ["", "/chunks", "/chunks/00", "/chunks/.incoming", "/quarantine"] {
+            #expect(mode(path + name) == 0o700, "\(name)")
+        }
         for name in scratch.files(below: "deep/er/data") {
             #expect(mode(path + "/" + name) == 0o600, "\(name)")
         }

@@ -78,7 +78,7 @@ private final class SmallDisk {
         let failed = failure { () throws(StoreFailure) in _ = try DataDirectory(path) }
         #expect(failed == .readOnly(path: path + "/lock"))
         let store = failure { () throws(StoreFailure) in _ = try ChunkStore(in: path) }
-        #expect(store == .readOnly(path: path + "/quarantine"))
+        #expect(store == .readOnly(path: path + "/chunks"))
     }
 
     @Test(.enabled(if: geteuid() != 0, "root may write anywhere"))
