@@ -12,7 +12,7 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 private let loopback = SocketAddress(ipv4: 0x7f00_0001, port: 0)
 
 /// A directory that is gone when the test is.
-private final class Scratch: Sendable {
+private final class NodeHome: Sendable {
     let path = NSTemporaryDirectory() + "aro-handle-\(UUID().uuidString)"
 
     init() throws {
@@ -43,7 +43,7 @@ private func randomBytes(_ count: Int, seed: UInt64) -> [UInt8] {
 @Suite("Nodes in this process", .serialized) struct NodeHandleTests {
     @Test("what one node puts, another gets, verified, by hash, range and name")
     func putAndGet() async throws {
-        let scratch = try Scratch()
+        let scratch = try NodeHome()
         let a = try await scratch.node("a")
         let b = try await scratch.node("b", bootstrap: a)
         let bytes = randomBytes(1_500_000, seed: 1)
@@ -65,7 +65,7 @@ private func randomBytes(_ count: Int, seed: UInt64) -> [UInt8] {
 
     @Test("content that its publisher did not sign is refused to who demands it")
     func wrongPublisher() async throws {
-        let scratch = try Scratch()
+        let scratch = try NodeHome()
         let a = try await scratch.node("a")
         let b = try await scratch.node("b", bootstrap: a)
         let root = try await a.put(bytes: [1, 2, 3]).root
@@ -78,7 +78,7 @@ private func randomBytes(_ count: Int, seed: UInt64) -> [UInt8] {
 
     @Test("a restarted node is the same peer, keeps what it put, and provides it again")
     func restart() async throws {
-        let scratch = try Scratch()
+        let scratch = try NodeHome()
         let first = try await scratch.node("a")
         let (id, root) = (first.id, try await first.put(bytes: [7, 7, 7]).root)
         await first.shutdown()
@@ -96,7 +96,7 @@ private func randomBytes(_ count: Int, seed: UInt64) -> [UInt8] {
 
     @Test("content that nobody holds is not found")
     func nobody() async throws {
-        let scratch = try Scratch()
+        let scratch = try NodeHome()
         let a = try await scratch.node("a")
         let b = try await scratch.node("b", bootstrap: a)
         let root = CID(.raw, hashing: [9, 9].span.bytes)
@@ -112,7 +112,7 @@ private func randomBytes(_ count: Int, seed: UInt64) -> [UInt8] {
 
     @Test("a node with nobody to tell stores all the same")
     func alone() async throws {
-        let scratch = try Scratch()
+        let scratch = try NodeHome()
         let a = try await scratch.node("a")
         let put = try await a.put(bytes: [4, 2])
         #expect(put.announced == nil)
@@ -122,7 +122,7 @@ private func randomBytes(_ count: Int, seed: UInt64) -> [UInt8] {
 
     @Test("a data directory serves one node at a time, and a port one program")
     func conflicts() async throws {
-        let scratch = try Scratch()
+        let scratch = try NodeHome()
         let a = try await scratch.node("a")
         let failure = await #expect(throws: StoreFailure.self) { try await scratch.node("a") }
         #expect(failure?.description.contains("in use by another node") == true)
@@ -138,7 +138,7 @@ private func randomBytes(_ count: Int, seed: UInt64) -> [UInt8] {
 
     @Test("addresses that are not this machine's, and none at all, are refused with words")
     func badListen() async throws {
-        let scratch = try Scratch()
+        let scratch = try NodeHome()
         let foreign = SocketAddress(ipv4: 0xc000_0201, port: 4_000)
         await #expect(throws: StartFailure.addressUnavailable(foreign)) {
             try await NodeHandle.start(
@@ -152,7 +152,7 @@ private func randomBytes(_ count: Int, seed: UInt64) -> [UInt8] {
 
     @Test("the commands reach a node through its control channel")
     func control() async throws {
-        let scratch = try Scratch()
+        let scratch = try NodeHome()
         let a = try await scratch.node("a")
         let control = try await a.openControl()
         let directory = a.dataDirectory
