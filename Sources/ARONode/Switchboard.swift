@@ -64,10 +64,6 @@ extension Participant {
         }
     }
 
-    func replied(_ id: RequestID, _ reply: Reply, into outbox: inout ParticipantOutbox) {
-        outbox.effects.append(.reply(id, reply))
-    }
-
     mutating func failJoins(into outbox: inout ParticipantOutbox) {
         for (id, addresses) in joins.takeFailed() {
             outbox.effects.append(.reply(id, .failed(.bootstrapUnreachable(addresses))))
@@ -121,7 +117,11 @@ extension Participant {
         case .ended(let operation, let outcome, let report):
             switch requests.ended(operation) {
             case .request(let id)?:
-                outbox.effects.append(.reply(id, reply(outcome, report, book)))
+                if let addresses = joins.lookedUp(id, foundSomebody: outcome.foundSomebody) {
+                    for address in addresses { outbox.effects.append(.dial(address)) }
+                } else {
+                    outbox.effects.append(.reply(id, reply(outcome, report, book)))
+                }
             case .exchange(let cid)?: exchange.providerSearchEnded(cid, at: now)
             case nil: break
             }
@@ -169,6 +169,17 @@ extension Participant {
             outbox.effects.append(.reply(RequestID(number: id.number), .fetch(event)))
         case .becameProvider(let root): kademlia.resumeProviding(root.dhtKey, at: now)
         case .misbehaved: misconduct += 1
+        }
+    }
+}
+
+extension KademliaOutcome {
+    /// Whether a join found peers.
+    fileprivate var foundSomebody: Bool {
+        switch self {
+        case .joined(let peers): peers > 0
+        case .failed: false
+        case .closest, .searched, .name, .held: true
         }
     }
 }

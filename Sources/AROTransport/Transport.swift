@@ -1,5 +1,5 @@
 /// Datagrams ⇄ messages and streams of authenticated peers: the endpoint that owns every session of a
-/// node (DESIGN: Docs/Protocol.md; Noise revision 34, WireGuard, RFC 9000 and 9001).
+/// node (Docs/Protocol.md; Noise revision 34, WireGuard, RFC 9000 and 9001).
 ///
 /// A value without clock, socket or chance of its own. The driver's turn is always the same: tell it
 /// what happened (``receive(_:from:at:)``, ``deadlinePassed(at:)``, or a command), take every

@@ -226,6 +226,7 @@ public struct ScenarioRun: ~Copyable {
 
     private mutating func answered(_ node: Int, _ id: RequestID, _ reply: Reply) {
         guard var asked = requests[id] else { return }
+        if case .failed(let failure) = reply { tally.failed(asked.kind.name, "\(failure)") }
         let took = world.now - asked.at
         switch (asked.kind, reply) {
         case (.join, .joined): tally.join.succeeded(after: took)
@@ -238,6 +239,9 @@ public struct ScenarioRun: ~Copyable {
         case (.lookup(let wanted), .provider(let contact)):
             noteProvider(contact, wanted, &asked, took)
             requests[id] = asked
+        case (.lookup, .searched(let report)):
+            tally.searched(report)
+            finishLookup(asked, took)
         case (.lookup, _) where reply.isFinal: finishLookup(asked, took)
         case (.fetch(let wanted), .fetch(.finished)):
             // Read from the disk and checked against the hashes, not believed.
