@@ -259,6 +259,9 @@ struct FetchTarget {
                 }
                 exporter.blockArrived(block)
             case .finished: return
+            // A block that a tree repeats is fetched once; that it makes no sense in its second place
+            // is only seen when it is read there.
+            case .failed(.malformed): return
             case .failed(let failure): return check(false, "what is finished exports: \(failure)")
             default: break
             }

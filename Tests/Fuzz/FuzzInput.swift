@@ -32,7 +32,7 @@ struct FuzzInput {
         switch first >> 6 {
         case 0: return low
         case 1: return low << 8 | UInt64(byte())
-        case 2: return (1 << min(low, 61)) &- UInt64(byte() & 3) & (1 << 62 - 1)
+        case 2: return ((1 << min(low, 61)) &- UInt64(byte() & 3)) & ((1 << 62) - 1)
         default: return (1 << 62) - 1 - low
         }
     }
