@@ -89,6 +89,11 @@ let package = Package(
             ],
             path: "Tests/Fuzz", swiftSettings: settings),
 
+        // Run by hand: swift run -c release aro-bench
+        .executableTarget(
+            name: "aro-bench", dependencies: ["ARO", arguments, logging], path: "Tests/Benchmarks",
+            swiftSettings: settings),
+
         tests(of: "AROPrimitives"),
         tests(of: "AROCrypto"),
         tests(of: "AROWire"),

@@ -64,10 +64,6 @@ extension Participant {
         }
     }
 
-    func replied(_ id: RequestID, _ reply: Reply, into outbox: inout ParticipantOutbox) {
-        outbox.effects.append(.reply(id, reply))
-    }
-
     mutating func failJoins(into outbox: inout ParticipantOutbox) {
         for (id, addresses) in joins.takeFailed() {
             outbox.effects.append(.reply(id, .failed(.bootstrapUnreachable(addresses))))
@@ -111,17 +107,25 @@ extension Participant {
     ) {
         switch event {
         case .provider(let operation, _, let peer):
-            guard book.id(peer) != id else { return }
+            let isSelf = book.id(peer) == id
             switch requests.purpose(of: operation) {
-            case .request(let id)?:
-                outbox.effects.append(.reply(id, .provider(book.contact(peer))))
-            case .exchange(let cid)?: exchange.providersFound(cid, [peer], at: now)
+            case .request(let request)?:
+                let contact =
+                    isSelf
+                    ? Contact(id: id, addresses: ownAddresses.best) : book.contact(peer)
+                outbox.effects.append(.reply(request, .provider(contact)))
+            case .exchange(let cid)?:
+                if !isSelf { exchange.providersFound(cid, [peer], at: now) }
             case nil: break
             }
         case .ended(let operation, let outcome, let report):
             switch requests.ended(operation) {
             case .request(let id)?:
-                outbox.effects.append(.reply(id, reply(outcome, report, book)))
+                if let addresses = joins.lookedUp(id, foundSomebody: outcome.foundSomebody) {
+                    for address in addresses { outbox.effects.append(.dial(address)) }
+                } else {
+                    outbox.effects.append(.reply(id, reply(outcome, report, book)))
+                }
             case .exchange(let cid)?: exchange.providerSearchEnded(cid, at: now)
             case nil: break
             }
@@ -169,6 +173,17 @@ extension Participant {
             outbox.effects.append(.reply(RequestID(number: id.number), .fetch(event)))
         case .becameProvider(let root): kademlia.resumeProviding(root.dhtKey, at: now)
         case .misbehaved: misconduct += 1
+        }
+    }
+}
+
+extension KademliaOutcome {
+    /// Whether a join found peers.
+    fileprivate var foundSomebody: Bool {
+        switch self {
+        case .joined(let peers): peers > 0
+        case .failed: false
+        case .closest, .searched, .name, .held: true
         }
     }
 }

@@ -21,13 +21,13 @@ public enum EngineBenchmark {
         let event = Event(.timer, node: 0, epoch: 0, word: 0)
         for _ in 0..<pending { agenda.push(event, at: Int64(chance.below(1_000_000_000))) }
         var word: UInt64 = 0
-        let start = ProcessInfo.processInfo.systemUptime
+        let start = processorSeconds()
         for _ in 0..<events {
             let (time, event) = agenda.pop(until: .max)!
             word &+= event.word
             agenda.push(event, at: time + Int64(chance.below(1_000_000_000)))
         }
-        let took = ProcessInfo.processInfo.systemUptime - start
+        let took = processorSeconds() - start
         precondition(word == 0)
         return Result(name: "agenda, \(pending) pending", eventsPerSecond: Double(events) / took)
     }
@@ -43,17 +43,20 @@ public enum EngineBenchmark {
         for i in 0..<tokens {
             world.inject(token, from: world.address(of: i % nodes), to: i % nodes)
         }
-        let start = ProcessInfo.processInfo.systemUptime
+        let start = processorSeconds()
         let before = world.counters.events
         while world.counters.events - before < events {
             _ = world.advance(to: world.now + .milliseconds(10))
         }
-        let took = ProcessInfo.processInfo.systemUptime - start
+        let took = processorSeconds() - start
         let count = Double(world.counters.events - before)
         return Result(
             name: "world, \(nodes) nodes, \(tokens) tokens", eventsPerSecond: count / took)
     }
 }
+
+/// Processor time of this process: other work on the machine does not count.
+private func processorSeconds() -> Double { Double(clock()) / Double(CLOCKS_PER_SEC) }
 
 private struct TokenPasser: ~Copyable, Inhabitant {
     private var chance: Generator

@@ -1,4 +1,4 @@
-/// What two nodes say to each other on a content stream (DESIGN.md section 6): the opener asks, the
+/// What two nodes say to each other on a content stream: the opener asks, the
 /// acceptor answers. The first byte of the stream is `StreamProtocol.content`; then each side sends
 /// frames:
 ///

@@ -1,5 +1,5 @@
 /// Content exchange as the node's switchboard sees it: all fetches and all serving, behind facts in and
-/// outputs out (DESIGN.md section 6).
+/// outputs out.
 ///
 /// Streams are named by tokens of this type's own; peers are handles, of which no address is ever
 /// needed. After each call the outputs are drained; their order is the order to act in.

@@ -1,4 +1,4 @@
-/// One fetch: content from the network into the local store (DESIGN.md section 6).
+/// One fetch: content from the network into the local store.
 ///
 /// Facts come in by past-tense methods, decisions go out as ``FetchStep``s that the caller drains after
 /// each. The fetch asks the disk first, several peers then; every block is checked against its name

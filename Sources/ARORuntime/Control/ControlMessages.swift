@@ -88,6 +88,14 @@ public struct EntryReport: Codable, Hashable, Sendable {
     public var bytes: UInt64?
     /// Where a symbolic link points.
     public var target: String?
+
+    public init(
+        path: [String], kind: ContentEntry.Kind, cid: String, bytes: UInt64? = nil,
+        target: String? = nil
+    ) {
+        (self.path, self.kind, self.cid) = (path, kind, cid)
+        (self.bytes, self.target) = (bytes, target)
+    }
 }
 
 public struct RootReport: Codable, Hashable, Sendable {

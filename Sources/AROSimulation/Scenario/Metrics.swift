@@ -62,9 +62,10 @@ enum MetricCatalogue {
     ]
 
     private static let plain: [(String, MetricUnit)] = [
-        ("joins", .count), ("join_success_rate", .share),
+        ("joins", .count), ("join_success_rate", .share), ("join_attempts", .number),
         ("publishes", .count), ("publish_success_rate", .share), ("publish_holders", .number),
         ("lookups", .count), ("lookup_success_rate", .share), ("providers_per_lookup", .number),
+        ("lookup_hops_mean", .number), ("lookup_hops_max", .number), ("lookup_rpcs", .number),
         ("fetches", .count), ("fetch_success_rate", .share),
         ("datagrams_per_node", .number), ("bytes_per_node", .bytes),
         ("datagrams_per_node_per_second", .number), ("datagrams_sent", .count),

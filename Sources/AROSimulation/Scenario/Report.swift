@@ -9,6 +9,8 @@ public struct Report: Sendable {
     public let outcomes: [Expectation.Outcome]
     public let trace: TraceHash
     public let events: UInt64
+    /// Why requests failed and how often, each in one line.
+    public let failures: [String]
     /// Seconds of real time.
     public let wallTime: Double
 
@@ -26,7 +28,11 @@ extension ScenarioRun {
         return Report(
             scenario: scenario, metrics: metrics,
             outcomes: scenario.expect.map { $0.judge(metrics) },
-            trace: tally.traceAtEnd, events: tally.countersAtEnd.events, wallTime: wallTime)
+            trace: tally.traceAtEnd, events: tally.countersAtEnd.events,
+            failures: tally.failures.map {
+                "\($0.kind.rawValue) failed \($0.count)x: \($0.reason)"
+            },
+            wallTime: wallTime)
     }
 }
 
@@ -66,6 +72,7 @@ extension Report: CustomStringConvertible {
                 + "\(Quantity.text(scenario.duration)) of virtual time", "",
         ]
         lines += metricLines
+        if !failures.isEmpty { lines += [""] + failures }
         lines += ["", engineLine, "trace hash  \(trace)"]
         if !outcomes.isEmpty { lines += [""] + outcomes.map(\.line) }
         return lines.joined(separator: "\n")
@@ -117,7 +124,7 @@ extension Report {
             "name": scenario.name, "seed": scenario.seed, "nodes": scenario.nodeCount,
             "virtual_time_s": scenario.duration.seconds, "wall_time_s": wallTime,
             "events": events, "events_per_s": eventsPerSecond, "trace_hash": trace.description,
-            "passed": passed,
+            "passed": passed, "failures": failures,
             "metrics": Dictionary(uniqueKeysWithValues: metrics.map { ($0.name, $0.value) }),
             "expect": outcomes.map(\.json),
         ]

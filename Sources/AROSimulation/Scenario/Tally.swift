@@ -1,6 +1,8 @@
 /// What a run adds up while it goes, and the metrics that come of it.
 
+import AROOverlay
 import AROPrimitives
+import Histogram
 
 enum RequestKind: String, Sendable { case join, publish, lookup, fetch }
 
@@ -23,10 +25,17 @@ struct Tally {
     var publish = RequestTally()
     var lookup = RequestTally()
     var fetch = RequestTally()
+    var joinAttempts: UInt64 = 0
     /// To the first provider that holds what is wanted.
     var firstProvider = Spread()
     var holders: UInt64 = 0
     var providersFound: UInt64 = 0
+    /// Peers asked in a row to come upon the nearest one, of each search for providers.
+    private var hops = Histogram<UInt64>(numberOfSignificantValueDigits: .three)
+    private var rpcs: UInt64 = 0
+    private var searches: UInt64 = 0
+    /// Why requests failed, in the order of the first of each kind.
+    private(set) var failures: [(kind: RequestKind, reason: String, count: UInt64)] = []
     /// Requests that could not be made: nobody to ask, nothing published.
     private(set) var skipped: UInt64 = 0
     /// Requests without a final reply at the end; they count as failed.
@@ -47,6 +56,23 @@ struct Tally {
 
     mutating func skip() { skipped += 1 }
 
+    mutating func searched(_ report: KademliaReport) {
+        searches += 1
+        rpcs += UInt64(report.messages)
+        hops.record(UInt64(report.hops))
+    }
+
+    mutating func failed(_ kind: RequestKind, _ reason: String) {
+        if let i = failures.firstIndex(where: { $0.kind == kind && $0.reason == reason }) {
+            failures[i].count += 1
+        } else if failures.count < Self.failuresMax {
+            failures.append((kind, reason, 1))
+        }
+    }
+
+    /// Kinds of failure that are told apart; a guess, more than anyone reads.
+    private static let failuresMax = 32
+
     /// Every metric that the run has something to say of, in the order of the report.
     func metrics(nodes: Int, span: Duration, drops: NetworkDrops) -> [Metric] {
         requestMetrics + trafficMetrics(nodes: nodes, span: span, drops: drops)
@@ -54,6 +80,9 @@ struct Tally {
 
     private var requestMetrics: [Metric] {
         var out = Self.rates("join", "joins", join)
+        if join.count > 0 {
+            out.append(Metric("join_attempts", .number, mean(joinAttempts, join.count)))
+        }
         out += Self.rates("publish", "publishes", publish)
         if publish.count > 0 {
             out.append(Metric("publish_holders", .number, mean(holders, publish.count)))
@@ -62,6 +91,11 @@ struct Tally {
         if lookup.count > 0 {
             out += firstProvider.metrics("time_to_first_provider")
             out.append(Metric("providers_per_lookup", .number, mean(providersFound, lookup.count)))
+        }
+        if searches > 0 {
+            out.append(Metric("lookup_hops_mean", .number, hops.mean))
+            out.append(Metric("lookup_hops_max", .number, Double(hops.max)))
+            out.append(Metric("lookup_rpcs", .number, mean(rpcs, searches)))
         }
         out += Self.rates("fetch", "fetches", fetch)
         if tables > 0 { out.append(Metric("table_fill", .number, mean(tablePeers, tables))) }

@@ -58,13 +58,16 @@ private final class Scratch {
 private let scenario = """
     aro_scenario: 1
     name: tiny
-    duration: 60s
-    nodes: [{count: 12}]
-    join: {over: 5s}
-    network: {rtt: {uniform: [20ms, 100ms]}, loss: 5%, jitter: {lognormal: {median: 1ms, sigma: 0.5}}}
+    duration: 30s
+    nodes: [{count: 6}]
+    join: {over: 2s}
+    network:
+      rtt: {uniform: [20ms, 100ms]}
+      jitter: {lognormal: {median: 1ms, sigma: 0.5}}
+      loss: 5%
     workload:
-      - {publish: {size: 1KiB}, at: 20s, over: 5s, times: 5}
-      - {lookup: {}, at: 30s, over: 10s, times: 20}
+      - {publish: {size: 1KiB}, at: 10s, over: 2s, times: 3}
+      - {lookup: {}, at: 20s, over: 5s, times: 5}
     """
 
 @Suite(.enabled(if: Command.isBuilt)) struct CommandTests {
@@ -91,7 +94,7 @@ private let scenario = """
         let resolved = scratch.path("run/scenario.resolved.yaml")
         #expect(try hash(first.output) == hash(Command(["run", resolved, "--json"]).output))
         let rows = try String(contentsOfFile: scratch.path("run/timeseries.csv"), encoding: .utf8)
-        #expect(rows.split(separator: "\n").count == 61)
+        #expect(rows.split(separator: "\n").count == 31)
         let files = try FileManager.default.contentsOfDirectory(atPath: scratch.url.path)
         #expect(files.sorted() == ["run", "s.yaml"], "nothing is left beside the run's folder")
     }
@@ -110,7 +113,7 @@ private let scenario = """
         let good = try scratch.file("s.yaml", scenario)
         let cases: [([String], String)] = [
             (["run", bad], "did you mean 'network'?"),
-            (["check", bad], "bad.yaml:10"),
+            (["check", bad], "bad.yaml:13"),
             (["run", scratch.path("none.yaml")], "cannot read"),
             (["run", scratch.url.path], "cannot read"),
             (["run", good, "--out", scratch.url.path], "exists already"),
