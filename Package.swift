@@ -81,6 +81,14 @@ let package = Package(
             name: "AROSimCommand", dependencies: ["AROSimulation", arguments],
             swiftSettings: settings),
 
+        // Every decoder of foreign bytes under hostile input: Docs/Fuzzing.md.
+        .executableTarget(
+            name: "AROFuzz",
+            dependencies: [
+                "AROPrimitives", "AROCrypto", "AROWire", "AROTransport", "AROOverlay", "AROContent",
+            ],
+            path: "Tests/Fuzz", swiftSettings: settings),
+
         // Run by hand: swift run -c release aro-bench
         .executableTarget(
             name: "aro-bench", dependencies: ["ARO", arguments, logging], path: "Tests/Benchmarks",

@@ -107,11 +107,15 @@ extension Participant {
     ) {
         switch event {
         case .provider(let operation, _, let peer):
-            guard book.id(peer) != id else { return }
+            let isSelf = book.id(peer) == id
             switch requests.purpose(of: operation) {
-            case .request(let id)?:
-                outbox.effects.append(.reply(id, .provider(book.contact(peer))))
-            case .exchange(let cid)?: exchange.providersFound(cid, [peer], at: now)
+            case .request(let request)?:
+                let contact =
+                    isSelf
+                    ? Contact(id: id, addresses: ownAddresses.best) : book.contact(peer)
+                outbox.effects.append(.reply(request, .provider(contact)))
+            case .exchange(let cid)?:
+                if !isSelf { exchange.providersFound(cid, [peer], at: now) }
             case nil: break
             }
         case .ended(let operation, let outcome, let report):

@@ -37,6 +37,8 @@ public struct Transport: ~Copyable {
     var deadlines = DeadlineQueue()
     /// Sessions that may have something to send, in the order in which that came about.
     var ready: [SessionID] = []
+    /// The last moment of a flush.
+    var flushedAt: Instant
 
     var ledger: InitiationLedger
     var mint: CookieMint
@@ -89,6 +91,7 @@ public struct Transport: ~Copyable {
         provenInitiations = Allowance(perSecond: limits.provenInitiationsPerSecond, at: now)
         resets = Allowance(perSecond: limits.resetsPerSecond, at: now)
         resetsHeard = resets
+        flushedAt = now
         scratch = .allocate(byteCount: Self.scratchByteCount, alignment: 64)
     }
 
@@ -128,8 +131,9 @@ public struct Transport: ~Copyable {
         return lastTimestamp
     }
 
-    /// When ``deadlinePassed(at:)`` is to be called; right only after ``flush(at:into:)``.
-    public var nextDeadline: Instant? { deadlines.first }
+    /// When ``deadlinePassed(at:)`` and ``flush(at:into:)`` are to be called: at once, in the past,
+    /// while there is more to flush.
+    public var nextDeadline: Instant? { ready.isEmpty ? deadlines.first : flushedAt }
 
     /// The clock reached ``nextDeadline``. Harmless when nothing is due.
     public mutating func deadlinePassed(at now: Instant) {

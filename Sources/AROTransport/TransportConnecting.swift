@@ -302,10 +302,13 @@ extension Transport {
 
     private mutating func transmitCompletion(_ session: SessionPointer, at now: Instant) {
         let count = session.pointee.attempt!.transmissions
+        // By now the round-trip time is known, and all that we send waits for this packet.
+        let known = session.pointee.connectionStatistics!
+        let longest = configuration.endpoint.handshakeRetransmit
+        let pause = known.hasRoundTrip ? min(longest, known.smoothedRoundTrip * 3 / 2) : longest / 4
         session.pointee.attempt!.due = session.pointee.address
         session.pointee.attempt!.transmissions += 1
-        session.pointee.attempt!.nextTransmission =
-            now + configuration.endpoint.handshakeRetransmit * Int64(1 << min(count, 16))
+        session.pointee.attempt!.nextTransmission = now + pause * Int64(1 << min(count, 16))
         markReady(session)
     }
 

@@ -5,25 +5,33 @@ import AROPrimitives
 import AROWire
 
 extension Transport {
-    /// Builds all packets that may go now; those of one peer follow each other.
+    /// Builds packets that may go now; those of one peer follow each other. Not more than the driver
+    /// can send before it should listen again: while there is more, ``nextDeadline`` is now.
     public mutating func flush(at now: Instant, into packets: inout PacketBuffer) {
         let before = packets.bytes.count
-        for answer in answers {
-            packets.append(answerBytes.span.bytes.extracting(answer.range), to: answer.to)
-        }
-        statistics.datagramsOut += UInt64(answers.count)
-        answers.removeAll(keepingCapacity: true)
-        answerBytes.removeAll(keepingCapacity: true)
+        flushedAt = now
+        flushAnswers(into: &packets)
+        // A session that has more goes to the end of the row.
         var next = 0
-        while next < ready.count {
+        let end = ready.count
+        while next < end, packets.bytes.count - before < configuration.endpoint.flushBytesMax {
             let id = ready[next]
             next += 1
             guard let session = sessions.session(id) else { continue }
             session.pointee.isInReadyList = false
             flush(session, at: now, into: &packets)
         }
-        ready.removeAll(keepingCapacity: true)
+        ready.removeFirst(next)
         statistics.bytesOut += UInt64(packets.bytes.count - before)
+    }
+
+    private mutating func flushAnswers(into packets: inout PacketBuffer) {
+        for answer in answers {
+            packets.append(answerBytes.span.bytes.extracting(answer.range), to: answer.to)
+        }
+        statistics.datagramsOut += UInt64(answers.count)
+        answers.removeAll(keepingCapacity: true)
+        answerBytes.removeAll(keepingCapacity: true)
     }
 
     private mutating func flush(
@@ -65,7 +73,12 @@ extension Transport {
         let rekeys = session.pointee.rekeys
         session.pointee.protection!.renewWhereDue(configuration.endpoint, at: now)
         statistics.rekeys += session.pointee.rekeys - rekeys
+        let limit = packets.bytes.count + configuration.endpoint.flushBytesPerSessionMax
         while true {
+            guard packets.bytes.count < limit else {
+                markReady(session)
+                break
+            }
             var space = session.pointee.payloadCapacity + Packet.dataOverhead
             if !session.pointee.isProven { space = min(space, session.pointee.budget) }
             guard space >= Self.leastPacket else { break }

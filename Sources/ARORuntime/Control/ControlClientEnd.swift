@@ -39,9 +39,8 @@ extension ControlClientEnd {
         _ answer: @escaping @Sendable (ControlCommand, ControlClientEnd) async throws -> Void
     ) async {
         do {
-            let isTrusted = try await credentials(channel.channel).isTrusted
             try await channel.executeThenClose { inbound, outbound in
-                guard isTrusted else {
+                guard try await credentials(channel.channel).isTrusted else {
                     return logger.warning("control channel: refused another user's process")
                 }
                 let client = ControlClientEnd(outbound: outbound, body: BodyPipe())
@@ -49,36 +48,37 @@ extension ControlClientEnd {
                     return try await client.send(
                         .failed(.init(.busy, "the node serves too many commands; try again")))
                 }
-                await client.serve(inbound, channel.channel, logger, answer)
-                outbound.finish()
-                // What was written must be on its way before the channel closes.
-                try? await channel.channel.closeFuture.get(within: .seconds(5))
+                let last = await client.serve(inbound, channel.channel, logger, answer)
+                // Waits until the kernel has all of it: closing the channel would drop the rest.
+                // Goes behind what was sent before: all is handed to the loop in order.
+                guard let last else { return }
+                try await channel.channel.writeAndFlush(
+                    ControlFrame.line(ControlJSON.encode(last)))
             }
         } catch {
             logger.debug("control channel: a client was lost: \(error)")
         }
     }
 
+    /// Returns what is to be said last; nil where nobody listens any more.
     private func serve(
         _ inbound: NIOAsyncChannelInboundStream<ControlFrame>, _ channel: any Channel,
         _ logger: Logger,
         _ answer: @escaping @Sendable (ControlCommand, ControlClientEnd) async throws -> Void
-    ) async {
+    ) async -> ControlEvent? {
         let deadline = channel.eventLoop.scheduleTask(in: Self.requestTimeout) {
             channel.close(promise: nil)
         }
         var frames = inbound.makeAsyncIterator()
-        guard let first = try? await frames.next(), case .line(let line) = first else {
-            return deadline.cancel()
-        }
+        let first = try? await frames.next()
         deadline.cancel()
+        guard case .line(let line) = first else { return nil }
         do {
             let command = try Self.command(line)
             try await answerWhileConnected(FrameSource(frames), command, answer)
-            try await send(.done)
+            return .done
         } catch {
-            guard !(error is CancellationError) else { return }
-            try? await send(.failed(FailureReport(error)))
+            return error is CancellationError ? nil : .failed(FailureReport(error))
         }
     }
 
@@ -150,18 +150,5 @@ private final class FrameSource: @unchecked Sendable {
             }
         }
         await body.abort()
-    }
-}
-
-extension EventLoopFuture where Value: Sendable {
-    /// Waits for the value, but not for ever.
-    fileprivate func get(within limit: TimeAmount) async throws -> Value {
-        let promise = eventLoop.makePromise(of: Value.self)
-        let timeout = eventLoop.scheduleTask(in: limit) {
-            promise.fail(CancellationError())
-        }
-        cascade(to: promise)
-        defer { timeout.cancel() }
-        return try await promise.futureResult.get()
     }
 }

@@ -62,7 +62,7 @@ enum MetricCatalogue {
     ]
 
     private static let plain: [(String, MetricUnit)] = [
-        ("joins", .count), ("join_success_rate", .share),
+        ("joins", .count), ("join_success_rate", .share), ("join_attempts", .number),
         ("publishes", .count), ("publish_success_rate", .share), ("publish_holders", .number),
         ("lookups", .count), ("lookup_success_rate", .share), ("providers_per_lookup", .number),
         ("lookup_hops_mean", .number), ("lookup_hops_max", .number), ("lookup_rpcs", .number),

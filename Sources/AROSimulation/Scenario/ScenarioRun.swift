@@ -32,6 +32,7 @@ public struct ScenarioRun: ~Copyable {
 
     private enum Moment {
         case start(group: Int, joins: Bool)
+        case joinAgain(node: Int, since: Instant)
         case step(Scenario.Step)
         case fault(Scenario.Fault.Kind)
         case heal
@@ -130,6 +131,8 @@ public struct ScenarioRun: ~Copyable {
     private mutating func moment(_ moment: Moment, _ progress: (RunProgress) -> Void) {
         switch moment {
         case .start(let group, let joins): start(group, joins: joins)
+        case .joinAgain(let node, let since):
+            if world.isRunning(node) { join(node, since: since) }
         case .step(let step): ask(step)
         case .fault(let fault): happen(fault)
         case .heal: world.heal()
@@ -150,18 +153,32 @@ public struct ScenarioRun: ~Copyable {
 
     /// Which group each node belongs to, in the order of birth.
     private var groupOf: [Int] = []
+    private var hasJoined: [Bool] = []
 
     private mutating func start(_ g: Int, joins: Bool) {
         let group = scenario.groups[g]
         let node = world.addNode(link: group.link, region: drawRegion(group))
         groupOf.append(g)
+        hasJoined.append(!joins)
         guard joins else {
             bootstraps.append(node)
             return
         }
-        let through = bootstraps[chance.below(bootstraps.count)]
-        ask(.join([world.address(of: through)]), of: node, .join)
+        tally.asked(.join)
+        join(node, since: world.now)
     }
+
+    /// Joins through a bootstrap drawn anew. Who fails tries again, as an operator would; the latency
+    /// counts from the first attempt.
+    private mutating func join(_ node: Int, since: Instant) {
+        let through = bootstraps[chance.below(bootstraps.count)]
+        tally.joinAttempts += 1
+        let id = world.request(.join([world.address(of: through)]), of: node)
+        requests[id] = Asked(kind: .join, node: node, at: since)
+    }
+
+    /// Between two attempts of one node to join.
+    private static let joinPause = Duration.seconds(1)
 
     private mutating func drawRegion(_ group: Scenario.Group) -> Int {
         guard case .regions(let matrix) = scenario.network.roundTrip else { return 0 }
@@ -169,7 +186,7 @@ public struct ScenarioRun: ~Copyable {
         return group.regions[chance.below(group.regions.count)]
     }
 
-    /// A running node of a group (nil: of any) that is not `other`; nil where there is none.
+    /// A running node that has joined, of a group (nil: of any) that is not `other`; nil where there is none.
     private mutating func draw(from group: String?, not other: Int? = nil) -> Int? {
         guard world.nodeCount > 0 else { return nil }
         // A few draws find one where most nodes qualify; else all are looked through.
@@ -182,7 +199,8 @@ public struct ScenarioRun: ~Copyable {
     }
 
     private func isEligible(_ node: Int, _ group: String?) -> Bool {
-        world.isRunning(node) && (group == nil || scenario.groups[groupOf[node]].name == group)
+        world.isRunning(node) && hasJoined[node]
+            && (group == nil || scenario.groups[groupOf[node]].name == group)
     }
 
     // MARK: Requests
@@ -229,7 +247,12 @@ public struct ScenarioRun: ~Copyable {
         if case .failed(let failure) = reply { tally.failed(asked.kind.name, "\(failure)") }
         let took = world.now - asked.at
         switch (asked.kind, reply) {
-        case (.join, .joined): tally.join.succeeded(after: took)
+        case (.join, .joined):
+            hasJoined[node] = true
+            tally.join.succeeded(after: took)
+        case (.join, .failed):
+            add(
+                .joinAgain(node: node, since: asked.at), at: world.now - .origin + Self.joinPause)
         case (.publish(let publication), .held(let held, _)):
             tally.holders += UInt64(held)
             if held > 0 {

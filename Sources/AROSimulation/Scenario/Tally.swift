@@ -25,6 +25,7 @@ struct Tally {
     var publish = RequestTally()
     var lookup = RequestTally()
     var fetch = RequestTally()
+    var joinAttempts: UInt64 = 0
     /// To the first provider that holds what is wanted.
     var firstProvider = Spread()
     var holders: UInt64 = 0
@@ -79,6 +80,9 @@ struct Tally {
 
     private var requestMetrics: [Metric] {
         var out = Self.rates("join", "joins", join)
+        if join.count > 0 {
+            out.append(Metric("join_attempts", .number, mean(joinAttempts, join.count)))
+        }
         out += Self.rates("publish", "publishes", publish)
         if publish.count > 0 {
             out.append(Metric("publish_holders", .number, mean(holders, publish.count)))

@@ -62,6 +62,11 @@ public struct EndpointConfiguration: Sendable {
 
     // MARK: Packets
 
+    /// What one flush builds for one session before the next one's turn, and in all before the driver
+    /// should read again. A guess: two segmented sends, and a large socket buffer.
+    public var flushBytesPerSessionMax = 128 << 10
+    public var flushBytesMax = 1 << 20
+
     /// Packets under one key. RFC 9001 §6.6 allows 2^23 with AES-GCM.
     public var packetsPerKey: UInt64 = 1 << 22
     /// How long a key is used where there is traffic. A guess; WireGuard §6.1: 120 s, with a new

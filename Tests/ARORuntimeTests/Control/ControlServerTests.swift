@@ -121,10 +121,34 @@ private func withServer(
         }
     }
 
+    @Test("a node that ends does not wait for clients that neither read nor hang up")
+    func stuckClients() async throws {
+        let (started, tell) = AsyncStream.makeStream(of: Void.self)
+        var clients: [ControlClient] = []
+        try await withServer { command, client in
+            tell.yield()
+            switch command {
+            case .id:
+                while true { try await client.send(bytes: [UInt8](repeating: 1, count: 1 << 20)) }
+            case .put: while try await client.nextBytes() != nil {}
+            default: try await Task.sleep(nanoseconds: 3_600_000_000_000)
+            }
+        } _: { directory in
+            var iterator = started.makeAsyncIterator()
+            for command in [ControlCommand.id, .put(path: nil), .peers] {
+                clients.append(try ControlClient(dataDirectory: directory, command))
+                await iterator.next()
+            }
+            try await Task.sleep(nanoseconds: 100_000_000)
+        }
+        withExtendedLifetime(clients) {}
+    }
+
     @Test("a put whose client goes away before the end is no put")
     func cutBody() async throws {
         let (outcomes, tell) = AsyncStream.makeStream(of: Bool.self)
         try await withServer { _, client in
+            try await client.send(.progress(.init(phase: .importing, done: 0)))
             do {
                 while try await client.nextBytes() != nil {}
                 tell.yield(true)
@@ -135,6 +159,7 @@ private func withServer(
         } _: { directory in
             try await blocking {
                 let client = try ControlClient(dataDirectory: directory, .put(path: nil))
+                _ = try client.next()
                 try [UInt8](repeating: 1, count: 1_000).withUnsafeBytes {
                     try client.send(bytes: $0) { _ in }
                 }

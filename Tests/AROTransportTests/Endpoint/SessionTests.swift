@@ -206,4 +206,36 @@ import Testing
         let count = world.sent.count
         #expect(count == 0)
     }
+
+    @Test func `one flush is bounded, and what is left goes in the next ones, in turn`() {
+        let world = TestWorld()
+        let a = world.add {
+            $0.endpoint.flushBytesPerSessionMax = 4_000
+            $0.endpoint.flushBytesMax = 6_000
+        }
+        let peers = (0..<3).map { _ in world.add() }
+        let sessions = peers.map { world.connect(a, to: $0) }
+        world.run(for: .seconds(1))
+        for session in sessions {
+            let stream = a.transport.openStream(on: session, priority: .interactive)!
+            a.transport.write(world.bytes(100_000), to: stream)
+            a.transport.finish(stream)
+        }
+        var packets = PacketBuffer()
+        var turns: [Set<SocketAddress>] = []
+        for _ in 0..<3 {
+            a.transport.flush(at: world.now, into: &packets)
+            let (count, addresses) = (packets.bytes.count, Set(packets.runs.map(\.address)))
+            #expect(count <= 6_000 + 4_000 + 1_500)
+            turns.append(addresses)
+            packets.removeAll()
+        }
+        #expect(turns[0].count == 2 && turns[1].count == 2)
+        #expect(turns[0].union(turns[1]).count == 3)
+        let isDue = a.transport.nextDeadline.map { $0 <= world.now } ?? false
+        #expect(isDue)
+        let isDone = world.run(for: .seconds(60)) { peers.allSatisfy { !$0.finished.isEmpty } }
+        #expect(isDone)
+        #expect(peers.allSatisfy { $0.read.values.first?.count == 100_000 })
+    }
 }
