@@ -119,6 +119,34 @@ extension Processes {
                 #expect(put.lines == [same.cid])
                 let got = try await two.aro("get", put.lines[0])
                 #expect(got.output == bytes, "\(got.ending) \(got.errors)")
+
+                // Their names mean the command's own streams, not the node's.
+                for name in ["/dev/stdin", "/dev/fd/0"] {
+                    let named = try await one.aro("put", name, input: bytes)
+                    #expect(named.lines == [same.cid], "\(named)")
+                }
+            }
+        }
+
+        @Test("a named pipe is put as soon as somebody fills it, and holds up nobody else")
+        func namedPipe() async throws {
+            try await Cluster.run { cluster in
+                let node = try await cluster.start("one")
+                let path = cluster.path("pipe")
+                #expect(mkfifo(path, 0o600) == 0)
+                let put = try node.begin(["put", path])
+                try await Task.sleep(for: .milliseconds(100))
+                #expect(put.ending == nil)
+                #expect(try await node.put(cluster.file("file", Data("else".utf8))).bytes == 4)
+                var pipe: Int32 = -1
+                try await Patience.until("somebody reads") {
+                    pipe = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+                    return pipe >= 0
+                }
+                #expect(write(pipe, "hello world", 11) == 11)
+                close(pipe)
+                let outcome = try await Outcome.of(put)
+                #expect(outcome.lines == [Commands.absent], "\(outcome)")
             }
         }
 

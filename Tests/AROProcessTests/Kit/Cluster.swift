@@ -47,13 +47,14 @@ final class Cluster {
     func path(_ name: String) -> String { directory + "/" + name }
 
     /// Starts a node that knows `bootstrap`.
+    ///
+    /// - Parameter powerless: file modes hold for it even where root runs the tests.
     func start(
-        _ name: String, bootstrap: NodeProcess? = nil, _ options: String...
+        _ name: String, bootstrap: NodeProcess? = nil, powerless: Bool = false
     ) async throws -> NodeProcess {
-        let address = bootstrap.map { ["--bootstrap", $0.address] } ?? []
-        let node = NodeProcess(name, in: directory, options: address + options)
+        let node = NodeProcess(name, in: directory, prefix: powerless ? Trial.powerless : [])
         nodes.append(node)
-        try await node.start()
+        try await node.start(bootstrap: bootstrap?.address)
         return node
     }
 

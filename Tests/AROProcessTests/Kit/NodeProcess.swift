@@ -6,7 +6,7 @@ import Synchronization
 final class NodeProcess: Sendable {
     let name: String
     let dataDirectory: String
-    private let options: [String]
+    private let prefix: [String]
     private let scratch: String
     private let state = Mutex(State())
 
@@ -14,13 +14,13 @@ final class NodeProcess: Sendable {
         var child: Child?
         var starts = 0
         var commands = 0
+        var bootstrap: String?
         var address = ""
         var peer = ""
     }
 
-    init(_ name: String, in directory: String, options: [String]) {
-        self.name = name
-        self.options = options
+    init(_ name: String, in directory: String, prefix: [String]) {
+        (self.name, self.prefix) = (name, prefix)
         dataDirectory = "\(directory)/\(name)"
         scratch = "\(directory)/\(name)-"
     }
@@ -34,18 +34,23 @@ final class NodeProcess: Sendable {
 
     // MARK: - Its life
 
-    /// Starts it, for the first time or again on the same data directory, and waits until it is
-    /// ready. It ends with the test runner, as its standard input closes then.
-    func start() async throws {
-        let start = state.withLock { state in
+    /// Starts it, on any free port, or again with the same data directory and address, and waits
+    /// until it is ready. It ends with the test runner, as its standard input closes then.
+    ///
+    /// - Parameter bootstrap: whom it joins through; nil for the same one as before.
+    func start(bootstrap: String? = nil) async throws {
+        let (start, listen, bootstrap) = state.withLock { state in
             state.starts += 1
-            return state.starts
+            state.bootstrap = bootstrap ?? state.bootstrap
+            let listen = state.address.isEmpty ? "127.0.0.1:0" : state.address
+            return (state.starts, listen, state.bootstrap)
         }
+        let join = bootstrap.map { ["--bootstrap", $0] } ?? []
         let child = try Child(
-            [
-                Trial.executable, "node", "--listen", "127.0.0.1:0", "--data-dir", dataDirectory,
+            prefix + [
+                Trial.executable, "node", "--listen", listen, "--data-dir", dataDirectory,
                 "--until-stdin-closes",
-            ] + options, output: "\(scratch)node\(start)")
+            ] + join, output: "\(scratch)node\(start)")
         state.withLock { $0.child = child }
         try await Patience.until("the ready line of \(name)") {
             guard child.ending == nil else {
@@ -116,6 +121,7 @@ final class NodeProcess: Sendable {
         return try outcome.json()
     }
 
+    @discardableResult
     func put(_ path: String) async throws -> Put {
         guard let put = try await ask("put", path, as: Put.self).first else {
             throw CommandFailed(description: "put said nothing")
