@@ -59,6 +59,7 @@ struct ServingTarget {
         case 8:
             now += .nanoseconds(1 << Int64(input.below(38)))
             exchange.deadlinePassed(at: now)
+            check(exchange.nextDeadline.map { $0 > now } ?? true, "a deadline comes to rest")
         default:
             exchange.streamReset(stream, at: now)
             gone(stream)

@@ -76,8 +76,12 @@ final class TransportTarget {
         case 7: repeatOld()
         case 8:
             now += .nanoseconds(1 << Int64(input.below(40)))
-            if let at = sides[i].transport.nextDeadline, at <= now {
+            var rounds = 0
+            while let at = sides[i].transport.nextDeadline, at <= now {
                 sides[i].transport.deadlinePassed(at: now)
+                settle(i)
+                rounds += 1
+                check(rounds < 10_000, "deadlines come to rest")
             }
         default: use(i)
         }
