@@ -120,7 +120,10 @@ extension Node {
     private mutating func carryUp(_ event: TransportEvent, at now: Instant) {
         switch event {
         case .connected(let connected): sessionConnected(connected, at: now)
-        case .proven: break
+        case .proven(let session):
+            if let peer = carrier.peer(of: session), let address = transport.address(of: session) {
+                book.heard(peer, at: address)
+            }
         case .connectFailed(let session, let reason): connectFailed(session, reason, at: now)
         case .closed(let session, let reason): sessionClosed(session, reason, at: now)
         case .message(let session, let range):
@@ -142,7 +145,12 @@ extension Node {
 
     private mutating func sessionConnected(_ connected: Connected, at now: Instant) {
         let peer = book.intern(connected.peer)
-        if connected.isAddressProven { book.heard(peer, at: connected.address) }
+        if connected.isAddressProven {
+            book.heard(peer, at: connected.address)
+        } else {
+            // Not shown to be its own yet, but where it can be asked to show that.
+            book.suggest([connected.address], for: peer)
+        }
         carrier.connected(connected.session, peer)
         let facts = PeerFacts(
             address: connected.address, servesDHT: connected.servesDHT,
