@@ -103,5 +103,8 @@ let package = Package(
         tests(of: "ARONode", ["AROSimulation"]),
         tests(of: "ARORuntime"),
         tests(of: "AROSimulation"),
+
+        // Real processes of the `aro` that SwiftPM builds beside the tests; nothing is linked.
+        .testTarget(name: "AROProcessTests", swiftSettings: settings),
     ]
 )

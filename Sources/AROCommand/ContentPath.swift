@@ -3,7 +3,7 @@
 import ARO
 import ArgumentParser
 
-struct ContentPath: ExpressibleByArgument, Hashable {
+struct ContentPath: Hashable {
     var root: CID
     var path: [String]
 
@@ -18,14 +18,16 @@ struct ContentPath: ExpressibleByArgument, Hashable {
         path = parts.dropFirst().filter { !$0.isEmpty }.map(String.init)
     }
 
-    init?(argument: String) {
-        do throws(CIDFailure) { try self.init(argument) } catch { return nil }
+    /// For the argument parser, which then says what is wrong with it.
+    static func argument(_ text: String) throws -> ContentPath {
+        do { return try ContentPath(text) } catch { throw ValidationError("\(error)") }
     }
 }
 
-extension CID: ExpressibleByArgument {
-    public init?(argument: String) {
-        do throws(CIDFailure) { try self.init(argument) } catch { return nil }
+extension CID {
+    /// For the argument parser, which then says what is wrong with it.
+    static func argument(_ text: String) throws -> CID {
+        do { return try CID(text) } catch { throw ValidationError("\(error)") }
     }
 }
 

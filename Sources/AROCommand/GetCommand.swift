@@ -14,7 +14,9 @@ struct GetCommand: ParsableCommand {
             get goes on from what came when it is repeated.
             """)
 
-    @Argument(help: ArgumentHelp("What to fetch: CID or CID/path.", valueName: "cid"))
+    @Argument(
+        help: ArgumentHelp("What to fetch: CID or CID/path.", valueName: "cid"),
+        transform: ContentPath.argument)
     var what: ContentPath
 
     @Option(name: .shortAndLong, help: ArgumentHelp("Where to write it.", valueName: "file"))

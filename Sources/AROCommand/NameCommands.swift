@@ -9,10 +9,17 @@ struct PublishCommand: ParsableCommand {
         abstract: "Let a name of this node point to content, and print the name.")
 
     @Argument(help: "1 to 63 bytes, without '/'.") var name: String
-    @Argument(help: "What it points to from now on.") var cid: CID
+    @Argument(help: "What it points to from now on.", transform: CID.argument) var cid: CID
 
     @OptionGroup var node: NodeOptions
     @OptionGroup var json: JSONOption
+
+    func validate() throws {
+        // The network takes any bytes; a '/' would make PEER/NAME look like a path.
+        guard (1...63).contains(name.utf8.count), !name.contains("/") else {
+            throw ValidationError("a name is 1 to 63 bytes, without '/'")
+        }
+    }
 
     func run() throws {
         var peer = ""

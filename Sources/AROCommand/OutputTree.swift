@@ -30,7 +30,7 @@ final class OutputTree {
         {
             throw CommandFailure(.usage, "'\(path)' is a directory that exists already")
         }
-        Interruption.removeWhenInterrupted(temporary)
+        Interruption.add(temporary)
     }
 
     /// Starts the next entry; the first one has no path.
@@ -67,13 +67,14 @@ final class OutputTree {
         try closeFile()
         guard hasBegun else { throw CommandFailure("the node sent nothing") }
         guard rename(temporary, path) == 0 else { throw SystemFailure("rename to \(path)") }
-        Interruption.removeWhenInterrupted(nil)
+        Interruption.remove(temporary)
     }
 
     func abandon() {
         if file >= 0 { close(file) }
         file = -1
         if hasBegun { try? FileManager.default.removeItem(atPath: temporary) }
+        Interruption.remove(temporary)
     }
 
     private func closeFile() throws {
@@ -89,30 +90,4 @@ final class OutputTree {
         else { throw CommandFailure(.unverified, "a directory holds the forbidden name '\(name)'") }
         return name
     }
-}
-
-/// What to tidy up when the user interrupts a command.
-enum Interruption {
-    /// At SIGINT or SIGTERM `path` is removed and the process ends; nil takes that back. Called
-    /// from the main thread only.
-    static func removeWhenInterrupted(_ path: String?) {
-        for number in [SIGINT, SIGTERM] {
-            sources[number]?.cancel()
-            sources[number] = nil
-            guard let path else {
-                signal(number, SIG_DFL)
-                continue
-            }
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler {
-                try? FileManager.default.removeItem(atPath: path)
-                _exit(ExitStatus.interrupted.rawValue)
-            }
-            source.resume()
-            sources[number] = source
-        }
-    }
-
-    nonisolated(unsafe) private static var sources: [Int32: any DispatchSourceSignal] = [:]
 }

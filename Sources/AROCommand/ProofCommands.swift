@@ -14,7 +14,9 @@ struct ProveCommand: ParsableCommand {
             The proof and the bytes are all that 'aro verify' needs, on any machine, without a node.
             """)
 
-    @Argument(help: ArgumentHelp("What is to be proven: CID or CID/path.", valueName: "cid"))
+    @Argument(
+        help: ArgumentHelp("What is to be proven: CID or CID/path.", valueName: "cid"),
+        transform: ContentPath.argument)
     var what: ContentPath
 
     @Option(

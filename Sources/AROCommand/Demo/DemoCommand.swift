@@ -32,7 +32,7 @@ struct DemoCommand: ParsableCommand {
     func run() throws {
         let directory = try makeDirectory()
         defer { if !keep { try? FileManager.default.removeItem(atPath: directory) } }
-        Interruption.removeWhenInterrupted(directory)
+        if !keep { Interruption.add(directory) }
         let story = Story()
         do {
             try DemoRun(directory: directory, story: story).run(file: file, size: size)

@@ -49,7 +49,8 @@ extension NodeHandle {
     /// Tells the network of content held here; nil where there is nobody to tell yet.
     public func announce(_ root: CID) async throws -> Held? {
         do {
-            return try await provide(root)
+            let held = try await provide(root)
+            return held.wanted > 0 ? held : nil
         } catch RequestFailure.noPeers {
             return nil
         }

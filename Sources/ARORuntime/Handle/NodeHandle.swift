@@ -13,6 +13,7 @@ import Glibc
 import Logging
 import NIOCore
 import NIOPosix
+import Synchronization
 
 /// A node of the network, running in this process.
 ///
@@ -46,7 +47,8 @@ public final class NodeHandle: Sendable {
     let signer: Signer
     let content: any ContentServicing
     private let group: MultiThreadedEventLoopGroup
-    private let directory: DataDirectory
+    /// Held while the node runs: its lock keeps other nodes out.
+    private let directory: Mutex<DataDirectory?>
     private let bootstrapping: Task<Void, Never>
     private let renewing: Task<Void, Never>
     private let triedToJoin: EventLoopFuture<Void>
@@ -62,7 +64,7 @@ public final class NodeHandle: Sendable {
         self.loop = loop
         self.group = group
         dataDirectory = directory.path
-        self.directory = directory
+        self.directory = Mutex(directory)
         self.content = content
         logger = configuration.logger
         let tried = group.next().makePromise(of: Void.self)
@@ -96,6 +98,7 @@ public final class NodeHandle: Sendable {
         await loop.shutdown()
         await content.close()
         try? await group.shutdownGracefully()
+        directory.withLock { $0 = nil }
     }
 }
 
@@ -123,11 +126,25 @@ extension NodeHandle {
         }
         let directory = try DataDirectory(configuration.dataDirectory)
         let identity = try KeyFile.load(in: directory)
-        let sockets = try bind(configuration.listen)
-        warn(of: sockets, configuration.logger)
         let signer = Signer(identity.copy())
         let content = try await StoredContent.open(
             directory.path, quota: configuration.quota, signer: signer)
+        do {
+            let sockets = try bind(configuration.listen)
+            warn(of: sockets, configuration.logger)
+            return try await start(
+                sockets, directory, identity, signer, content, configuration)
+        } catch {
+            await content.close()
+            throw error
+        }
+    }
+
+    private static func start(
+        _ sockets: [UDPSocket], _ directory: consuming DataDirectory,
+        _ identity: consuming Identity, _ signer: Signer, _ content: StoredContent,
+        _ configuration: NodeConfiguration
+    ) async throws -> NodeHandle {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var entropy = Entropy.system()
         let seed = entropy.u64()
@@ -138,7 +155,12 @@ extension NodeHandle {
             at: .origin, wallClock: .now)
         let loop = NodeLoop(
             node, on: group.next(), disk: content.disk, logger: configuration.logger)
-        try await loop.start(sockets)
+        do {
+            try await loop.start(sockets)
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
         return NodeHandle(
             signer, sockets.map(\.address), loop, group, directory, content, configuration)
     }
