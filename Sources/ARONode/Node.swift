@@ -224,21 +224,27 @@ extension Node {
         var first: UInt8?
         let read = transport.read(stream, atMost: 1) { first = $0.unsafeLoad(as: UInt8.self) }
         guard let first else {
-            if read.isFinished { carrier.dropUnnamed(stream) }
+            if read.isFinished { refuse(stream) }
             return false
         }
         guard StreamProtocol(rawValue: first) == .content,
             let peer = carrier.peer(of: stream.session)
         else {
-            carrier.dropUnnamed(stream)
-            transport.reset(stream, code: CloseCode.firstApplication)
-            transport.stop(stream, code: CloseCode.firstApplication)
+            refuse(stream)
             return false
         }
         let name = participant.streamAccepted(
             from: peer, room: transport.room(in: stream), at: now, book: &book, into: &outbox)
         carrier.opened(stream, name)
         return true
+    }
+
+    /// Ends a stream that never got a name, our direction too: else it would live as long as its
+    /// session.
+    private mutating func refuse(_ stream: StreamID) {
+        carrier.dropUnnamed(stream)
+        transport.reset(stream, code: CloseCode.firstApplication)
+        transport.stop(stream, code: CloseCode.firstApplication)
     }
 
     private static func carryStream(
@@ -262,7 +268,7 @@ extension Node {
     }
 
     private mutating func streamLost(_ stream: StreamID, at now: Instant) {
-        carrier.dropUnnamed(stream)
+        if carrier.isUnnamed(stream) { return refuse(stream) }
         guard let token = carrier.token(stream) else { return }
         carrier.closed(token)
         // Neither direction is of use without the other.
