@@ -5,6 +5,7 @@ import AROContent
 import AROPrimitives
 import AROWire
 import Foundation
+import Synchronization
 
 struct ControlAnswers: Sendable {
     let node: NodeHandle
@@ -142,24 +143,30 @@ extension ControlAnswers {
         }
     }
 
-    /// Runs a job and passes its progress on, at most every tenth of a second.
+    /// Runs a job and passes its progress on, at most every tenth of a second, and at its end: the
+    /// last report has the sums.
     private func reporting<T: Sendable>(
         to client: ControlClientEnd,
         _ job: @escaping @Sendable (@escaping @Sendable (ProgressReport) -> Void) async throws -> T
     ) async throws -> T {
         let (reports, sink) = AsyncStream.makeStream(
             of: ProgressReport.self, bufferingPolicy: .bufferingNewest(1))
-        return try await withThrowingTaskGroup(of: T?.self) { group in
+        let newest = NewestReport()
+        let result = try await withThrowingTaskGroup(of: T?.self) { group in
             group.addTask {
                 for await report in reports {
                     try? await client.send(.progress(report))
+                    newest.state.withLock { $0.sent = report }
                     try? await Task.sleep(nanoseconds: 100_000_000)
                 }
                 return nil
             }
             group.addTask {
                 defer { sink.finish() }
-                return try await job { sink.yield($0) }
+                return try await job { report in
+                    newest.state.withLock { $0.made = report }
+                    sink.yield(report)
+                }
             }
             defer { group.cancelAll() }
             while let result = try await group.next() {
@@ -167,7 +174,20 @@ extension ControlAnswers {
             }
             throw CancellationError()
         }
+        let unsent = newest.state.withLock { $0.made == $0.sent ? nil : $0.made }
+        if let unsent { try await client.send(.progress(unsent)) }
+        return result
     }
+}
+
+/// The last report that a job made, and the last one that its client was sent.
+private final class NewestReport: Sendable {
+    struct State {
+        var made: ProgressReport?
+        var sent: ProgressReport?
+    }
+
+    let state = Mutex(State())
 }
 
 extension ContentFailure {
