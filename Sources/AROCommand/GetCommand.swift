@@ -14,7 +14,9 @@ struct GetCommand: ParsableCommand {
             get goes on from what came when it is repeated.
             """)
 
-    @Argument(help: ArgumentHelp("What to fetch: CID or CID/path.", valueName: "cid"))
+    @Argument(
+        help: ArgumentHelp("What to fetch: CID or CID/path.", valueName: "cid"),
+        transform: Typed.content)
     var what: ContentPath
 
     @Option(name: .shortAndLong, help: ArgumentHelp("Where to write it.", valueName: "file"))
@@ -27,7 +29,8 @@ struct GetCommand: ParsableCommand {
     var range: ByteRange?
 
     @Option(
-        help: ArgumentHelp("Refuse content that this peer has not signed.", valueName: "peer"))
+        help: ArgumentHelp("Refuse content that this peer has not signed.", valueName: "peer"),
+        transform: Typed.peer)
     var publisher: PeerID?
 
     @OptionGroup var node: NodeOptions
