@@ -13,6 +13,12 @@ let settings: [SwiftSetting] =
     // CI sets this; a newer compiler's new warnings shall not break anybody's build.
     + (Context.environment["ARO_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)])
 
+// A target names all targets below it, not only the next ones: SwiftPM rebuilds a target when one
+// that it names has changed, and layouts of types show through more than one layer.
+let foundation: [Target.Dependency] = ["AROPrimitives", "AROCrypto", "AROWire"]
+let protocols: [Target.Dependency] = ["AROTransport", "AROOverlay", "AROContent"]
+let node: [Target.Dependency] = foundation + protocols + ["ARONode"]
+
 func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
@@ -54,46 +60,51 @@ let package = Package(
         core("AROPrimitives"),
         core("AROCrypto", ["AROPrimitives", "CSodium", crypto]),
         core("AROWire", ["AROPrimitives", "AROCrypto"]),
-        core("AROTransport", ["AROPrimitives", "AROCrypto", "AROWire"]),
-        core("AROOverlay", ["AROPrimitives", "AROCrypto", "AROWire"]),
-        core("AROContent", ["AROPrimitives", "AROCrypto", "AROWire"]),
-        core(
-            "ARONode",
-            [
-                "AROPrimitives", "AROCrypto", "AROWire", "AROTransport", "AROOverlay", "AROContent",
-            ]),
+        core("AROTransport", foundation),
+        core("AROOverlay", foundation),
+        core("AROContent", foundation),
+        core("ARONode", foundation + protocols),
 
         // The only I/O.
         core(
             "ARORuntime",
-            ["ARONode", nio, nioPosix, logging, .product(name: "GRDB", package: "GRDB.swift")]),
+            node + [nio, nioPosix, logging, .product(name: "GRDB", package: "GRDB.swift")]),
         core(
             "AROSimulation",
-            [
-                "ARONode", .product(name: "Yams", package: "Yams"),
+            node + [
+                .product(name: "Yams", package: "Yams"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ]),
-        core("ARO", ["ARORuntime"]),
+        core("ARO", node + ["ARORuntime"]),
 
         .executableTarget(
-            name: "AROCommand", dependencies: ["ARO", arguments, logging], swiftSettings: settings),
+            name: "AROCommand", dependencies: node + ["ARORuntime", "ARO", arguments, logging],
+            swiftSettings: settings),
         .executableTarget(
-            name: "AROSimCommand", dependencies: ["AROSimulation", arguments],
+            name: "AROSimCommand", dependencies: node + ["AROSimulation", arguments],
+            swiftSettings: settings),
+
+        // Every decoder of foreign bytes under hostile input: Docs/Fuzzing.md.
+        .executableTarget(
+            name: "AROFuzz", dependencies: foundation + protocols, path: "Tests/Fuzz",
             swiftSettings: settings),
 
         // Run by hand: swift run -c release aro-bench
         .executableTarget(
-            name: "aro-bench", dependencies: ["ARO", arguments, logging], path: "Tests/Benchmarks",
-            swiftSettings: settings),
+            name: "aro-bench", dependencies: node + ["ARORuntime", "ARO", arguments, logging],
+            path: "Tests/Benchmarks", swiftSettings: settings),
 
         tests(of: "AROPrimitives"),
-        tests(of: "AROCrypto"),
-        tests(of: "AROWire"),
-        tests(of: "AROTransport"),
-        tests(of: "AROOverlay"),
-        tests(of: "AROContent"),
-        tests(of: "ARONode", ["AROSimulation"]),
-        tests(of: "ARORuntime"),
-        tests(of: "AROSimulation"),
+        tests(of: "AROCrypto", ["AROPrimitives"]),
+        tests(of: "AROWire", ["AROPrimitives", "AROCrypto"]),
+        tests(of: "AROTransport", foundation),
+        tests(of: "AROOverlay", foundation),
+        tests(of: "AROContent", foundation),
+        tests(of: "ARONode", foundation + protocols + ["AROSimulation"]),
+        tests(of: "ARORuntime", node + ["ARO", "AROCommand"]),
+        tests(of: "AROSimulation", node),
+
+        // Real processes of the `aro` that SwiftPM builds beside the tests; nothing is linked.
+        .testTarget(name: "AROProcessTests", swiftSettings: settings),
     ]
 )

@@ -14,6 +14,13 @@ struct PublishCommand: ParsableCommand {
     @OptionGroup var node: NodeOptions
     @OptionGroup var json: JSONOption
 
+    func validate() throws {
+        // The network takes any bytes; a '/' would make PEER/NAME look like a path.
+        guard (1...63).contains(name.utf8.count), !name.contains("/") else {
+            throw ValidationError("a name is 1 to 63 bytes, without '/'")
+        }
+    }
+
     func run() throws {
         var peer = ""
         try node.ask(.id) { if case .event(.id(let report)) = $0 { peer = report.peer } }

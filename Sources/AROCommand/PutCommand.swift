@@ -27,11 +27,11 @@ struct PutCommand: ParsableCommand {
     private func put(_ path: String) throws {
         var progress = ProgressLine()
         defer { progress.clear() }
-        let isInput = path == "-"
+        let input = try Self.input(path)
         let client = try ControlClient(
             dataDirectory: node.path,
-            .put(path: isInput ? nil : StandardPaths.absolute(path)))
-        if isInput { try sendInput(to: client, &progress) }
+            .put(path: input == nil ? StandardPaths.absolute(path) : nil))
+        if let input { try send(input, to: client, &progress) }
         while let message = try client.next() {
             switch message {
             case .event(.progress(let report)): progress.show(report)
@@ -43,10 +43,27 @@ struct PutCommand: ParsableCommand {
         }
     }
 
-    private func sendInput(to client: ControlClient, _ progress: inout ProgressLine) throws {
+    /// What this process must read itself, as it means something else in the node's, or nothing:
+    /// standard input, pipes, devices, and the names of open files.
+    private static func input(_ path: String) throws -> Int32? {
+        if path == "-" { return STDIN_FILENO }
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        let isStream = [S_IFIFO, S_IFCHR].contains(status.st_mode & S_IFMT)
+        let isOwn = path == "/dev/stdin" || path.hasPrefix("/dev/fd/")
+        guard isStream || (isOwn && status.st_mode & S_IFMT == S_IFREG) else { return nil }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw SystemFailure("open \(path)") }
+        return descriptor
+    }
+
+    private func send(
+        _ input: Int32, to client: ControlClient, _ progress: inout ProgressLine
+    ) throws {
+        defer { if input != STDIN_FILENO { close(input) } }
         var space = [UInt8](repeating: 0, count: ControlLimits.runBytesMax)
         while true {
-            let count = read(STDIN_FILENO, &space, space.count)
+            let count = read(input, &space, space.count)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw SystemFailure("read the input") }
             guard count > 0 else { break }

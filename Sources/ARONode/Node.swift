@@ -120,7 +120,10 @@ extension Node {
     private mutating func carryUp(_ event: TransportEvent, at now: Instant) {
         switch event {
         case .connected(let connected): sessionConnected(connected, at: now)
-        case .proven: break
+        case .proven(let session):
+            if let peer = carrier.peer(of: session), let address = transport.address(of: session) {
+                book.heard(peer, at: address)
+            }
         case .connectFailed(let session, let reason): connectFailed(session, reason, at: now)
         case .closed(let session, let reason): sessionClosed(session, reason, at: now)
         case .message(let session, let range):
@@ -142,7 +145,12 @@ extension Node {
 
     private mutating func sessionConnected(_ connected: Connected, at now: Instant) {
         let peer = book.intern(connected.peer)
-        if connected.isAddressProven { book.heard(peer, at: connected.address) }
+        if connected.isAddressProven {
+            book.heard(peer, at: connected.address)
+        } else {
+            // Not shown to be its own yet, but where it can be asked to show that.
+            book.suggest([connected.address], for: peer)
+        }
         carrier.connected(connected.session, peer)
         let facts = PeerFacts(
             address: connected.address, servesDHT: connected.servesDHT,
@@ -216,21 +224,27 @@ extension Node {
         var first: UInt8?
         let read = transport.read(stream, atMost: 1) { first = $0.unsafeLoad(as: UInt8.self) }
         guard let first else {
-            if read.isFinished { carrier.dropUnnamed(stream) }
+            if read.isFinished { refuse(stream) }
             return false
         }
         guard StreamProtocol(rawValue: first) == .content,
             let peer = carrier.peer(of: stream.session)
         else {
-            carrier.dropUnnamed(stream)
-            transport.reset(stream, code: CloseCode.firstApplication)
-            transport.stop(stream, code: CloseCode.firstApplication)
+            refuse(stream)
             return false
         }
         let name = participant.streamAccepted(
             from: peer, room: transport.room(in: stream), at: now, book: &book, into: &outbox)
         carrier.opened(stream, name)
         return true
+    }
+
+    /// Ends a stream that never got a name, our direction too: else it would live as long as its
+    /// session.
+    private mutating func refuse(_ stream: StreamID) {
+        carrier.dropUnnamed(stream)
+        transport.reset(stream, code: CloseCode.firstApplication)
+        transport.stop(stream, code: CloseCode.firstApplication)
     }
 
     private static func carryStream(
@@ -254,7 +268,7 @@ extension Node {
     }
 
     private mutating func streamLost(_ stream: StreamID, at now: Instant) {
-        carrier.dropUnnamed(stream)
+        if carrier.isUnnamed(stream) { return refuse(stream) }
         guard let token = carrier.token(stream) else { return }
         carrier.closed(token)
         // Neither direction is of use without the other.

@@ -55,6 +55,9 @@ struct Lookup: Sendable {
     private var turn = 0
     private var stopped = false
 
+    /// Whether a peer that was asked has not answered in time.
+    var hasLostPeers: Bool { candidates.contains { $0.isOut } }
+
     /// - Parameter start: our own contacts nearest to the target, nearest first.
     init(
         target: DHTKey, paths: Int, start: [PeerHandle], roundTrips: [RoundTripClass],

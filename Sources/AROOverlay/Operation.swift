@@ -20,6 +20,8 @@ struct Operation: Sendable {
     var lookup: Lookup
     /// The second half of a publication.
     var placement: Placement?
+    /// The look-up ran once before and found nothing.
+    var isRepeated = false
     var messages = 0
     var providersFound: [PeerID] = []
     var name: NameRecord?

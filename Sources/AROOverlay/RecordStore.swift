@@ -156,10 +156,18 @@ struct RecordStore: Sendable {
         if i < count, slots[Int(order[i])].place == (key, kind, author) { remove(at: i) }
     }
 
+    /// In one pass: records one by one would move what is behind each, which is quadratic where a
+    /// flood of them ends at once.
     mutating func expire(at now: UnixTime) {
-        for i in stride(from: count - 1, through: 0, by: -1)
-        where slots[Int(order[i])].expires <= now { remove(at: i) }
-        if count == 0 { self = RecordStore() }
+        var kept = RecordStore()
+        for slot in order where slots[Int(slot)].expires > now {
+            kept.order.append(UInt32(kept.slots.count))
+            kept.slots.append(slots[Int(slot)])
+        }
+        guard kept.count < count else { return }
+        kept.perAuthor = Tally(counting: kept.slots.map(\.author))
+        kept.perSource = Tally(counting: kept.slots.map(\.source))
+        self = kept
     }
 
     private mutating func remove(at i: Int) {
@@ -206,6 +214,18 @@ struct RecordStore: Sendable {
 /// order.
 struct Tally<Owner: Comparable & Sendable>: Sendable {
     private var rows: [(owner: Owner, count: Int)] = []
+
+    init() {}
+
+    init(counting owners: [Owner]) {
+        for owner in owners.sorted() {
+            if let last = rows.last, last.owner == owner {
+                rows[rows.count - 1].count += 1
+            } else {
+                rows.append((owner, 1))
+            }
+        }
+    }
 
     subscript(owner: Owner) -> Int {
         let i = position(of: owner)

@@ -199,6 +199,7 @@ public struct Transport: ~Copyable {
     mutating func makeSession(
         isInitiator: Bool, address: SocketAddress, isProven: Bool, at now: Instant
     ) -> UnsafeMutablePointer<Session>? {
+        guard isInitiator || mayAccept(from: address, at: now) else { return nil }
         if sessions.count >= configuration.endpoint.sessionsMax {
             guard evictOne(at: now) else { return nil }
         }
@@ -219,11 +220,36 @@ public struct Transport: ~Copyable {
         return session
     }
 
+    /// Whether strangers have begun few enough sessions, after forgetting one where that helps. An
+    /// attacker's identities cost nothing, its networks do.
+    private mutating func mayAccept(from address: SocketAddress, at now: Instant) -> Bool {
+        let limits = configuration.endpoint
+        // Everybody on one machine or in one private network is no crowd from outside.
+        let networkMax = address.isPrivate ? Int.max : limits.acceptedPerNetworkMax
+        // The walk through the table is spared while it is fairly empty.
+        guard sessions.count >= min(limits.acceptedMax, networkMax) else { return true }
+        var accepted = 0
+        var ofNetwork = 0
+        for index in sessions.indices {
+            guard let session = sessions.session(at: index), !session.pointee.isInitiator
+            else { continue }
+            accepted += 1
+            if session.pointee.address.network == address.network { ofNetwork += 1 }
+        }
+        guard ofNetwork < networkMax else { return false }
+        return accepted < limits.acceptedMax || evictOne(ofAccepted: true, at: now)
+    }
+
     /// Forgets the session that was silent for longest, one with an unproven address first.
-    private mutating func evictOne(at now: Instant) -> Bool {
+    ///
+    /// - Parameter onlyAccepted: whether sessions that we began ourselves are spared.
+    private mutating func evictOne(
+        ofAccepted onlyAccepted: Bool = false, at now: Instant
+    ) -> Bool {
         var victim: UnsafeMutablePointer<Session>?
         for index in sessions.indices {
             guard let session = sessions.session(at: index), !session.pointee.isConnecting,
+                !(onlyAccepted && session.pointee.isInitiator),
                 now - session.pointee.lastActivity >= configuration.endpoint.evictableAfter
             else { continue }
             guard let other = victim else {

@@ -183,4 +183,28 @@ struct RecordStoreTests {
         rates.forEachHandle { _ in remembered += 1 }
         #expect(remembered <= 8)
     }
+
+    @Test("what expires is forgotten at once, and leaves the caps as if it had never been there")
+    func expiresInOnePass() {
+        var store = RecordStore()
+        for author in 0..<3 {
+            for key in 0..<6 where key != author {
+                let age: Duration = key < 3 ? .hours(23) : .hours(1)
+                expect(
+                    .held, store.store(record(UInt64(key), by: author, age: age), source: 7, small))
+            }
+        }
+        store.expire(at: UnixTime(seconds: Self.now.seconds + 2 * 3_600))
+        #expect(store.count == 9)
+        for key in 3..<6 { #expect(held(store, UInt64(key)).count == 3) }
+        for key in 0..<3 { #expect(held(store, UInt64(key)).isEmpty) }
+        // Each author may have three more.
+        for key in 10..<13 {
+            expect(.held, store.store(record(UInt64(key), by: 0), source: 1, small))
+        }
+        expect(.full, store.store(record(13, by: 0), source: 1, small))
+        store.expire(at: UnixTime(seconds: Self.now.seconds + 48 * 3_600))
+        #expect(store.count == 0)
+        expect(.held, store.store(record(1, by: 0), source: 1, small))
+    }
 }

@@ -82,15 +82,17 @@ struct Samples {
 
 /// Bytes that differ in every run, so that no store has them already.
 func randomBytes(_ count: Int) -> [UInt8] {
-    var generator = SystemRandomNumberGenerator()
-    return [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+    var state = UInt64.random(in: 0...UInt64.max)
+    var bytes = [UInt8](repeating: 0, count: count)
+    bytes.withUnsafeMutableBytes { bytes in
         for i in stride(from: 0, to: count, by: 8) {
-            withUnsafeBytes(of: generator.next()) { word in
-                for j in 0..<min(8, count - i) { buffer.initializeElement(at: i + j, to: word[j]) }
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            withUnsafeBytes(of: state ^ state >> 32) {
+                bytes[i...].copyBytes(from: $0.prefix(count - i))
             }
         }
-        filled = count
     }
+    return bytes
 }
 
 /// Memory that this process has resident, bytes.

@@ -101,6 +101,9 @@ public struct Exchange {
             streamsServed: serving.streamCount)
     }
 
+    /// Bytes of blocks being read for peers or waiting for room to be sent.
+    package var bytesServing: Int { serving.bytesHeld }
+
     /// Calls `mark` with every peer whose handle is held here, some more than once.
     public func markUsed(_ mark: (PeerHandle) -> Void) {
         for one in running { for candidate in one.fetch.candidates { mark(candidate.peer) } }

@@ -63,13 +63,15 @@ extension Serving {
     mutating func opened(
         _ stream: ContentStream, by peer: PeerHandle, room: Int, at now: Instant
     ) -> Bool {
-        let i = peers.firstIndex { $0.peer == peer }
-        let ofPeer = i.map { peers[$0].streams.count } ?? 0
-        guard streams.count < config.servedStreamsMax, ofPeer < config.servedStreamsPerPeerMax
+        let ofPeer = peers.first { $0.peer == peer }?.streams.count ?? 0
+        guard ofPeer < config.servedStreamsPerPeerMax,
+            streams.count < config.servedStreamsMax || endIdle(at: now)
         else {
             refuse(stream, .busy)
             return false
         }
+        // An idle stream that gave way may have been its peer's last.
+        let i = peers.firstIndex { $0.peer == peer }
         streams[stream] = ServedStream(peer: peer, room: room, at: now)
         if nextDeadline == nil { nextDeadline = now + Self.sweepInterval }
         if let i {
@@ -77,6 +79,24 @@ extension Serving {
         } else {
             peers.append(Peer(peer: peer, streams: [stream]))
         }
+        return true
+    }
+
+    /// Where no more streams are served: the one that asked for nothing for longest gives way, so
+    /// that peers who only hold streams keep nobody else out. False where all are in use.
+    private mutating func endIdle(at now: Instant) -> Bool {
+        var idlest: ContentStream?
+        for stream in peers.flatMap(\.streams) {
+            guard streams[stream]!.entries.isEmpty,
+                streams[stream]!.activeAt + config.servedPressedTimeout <= now
+            else { continue }
+            if let other = idlest, streams[other]!.activeAt <= streams[stream]!.activeAt {
+                continue
+            }
+            idlest = stream
+        }
+        guard let idlest else { return false }
+        end(idlest)
         return true
     }
 

@@ -21,7 +21,7 @@ public struct ImportProfile: Hashable, Sendable {
     }
 
     /// IPIP-0499's profile of this name: 1 MiB and 1,024 links.
-    public static let unixFSv1_2025 = ImportProfile(leafByteCount: 1 << 20, linksMax: 1_024)
+    public static let unixFS2025 = ImportProfile(leafByteCount: 1 << 20, linksMax: 1_024)
 }
 
 /// A block made by an import, to be stored.
@@ -79,7 +79,7 @@ public struct FileImporter: Sendable {
     private var leavesEnded = false
     private var isFinished = false
 
-    public init(profile: ImportProfile = .unixFSv1_2025) { self.profile = profile }
+    public init(profile: ImportProfile = .unixFS2025) { self.profile = profile }
 
     /// Adds bytes of the file, in pieces of any size; pieces of at most a leaf are the fastest.
     /// Drain ``nextBlock()`` after each: what is not drained is kept. The bytes are copied once,

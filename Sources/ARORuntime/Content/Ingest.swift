@@ -23,7 +23,7 @@ final class Ingest: @unchecked Sendable {
     private let cancellation: Cancellation
     private let batch: BlockBatch
     private let meter: Meter
-    private let leafByteCount = ImportProfile.unixFSv1_2025.leafByteCount
+    private let leafByteCount = ImportProfile.unixFS2025.leafByteCount
 
     init(_ store: ChunkStore, _ options: PutOptions, _ meter: Meter, _ cancellation: Cancellation) {
         (self.store, self.options, self.cancellation) = (store, options, cancellation)

@@ -7,7 +7,7 @@ import AROWire
 extension World where Resident: ~Copyable {
     /// Puts a file onto a node's disk, in the blocks of the profile unixfs-v1-2025.
     public mutating func store(
-        file: [UInt8], on node: Int, profile: ImportProfile = .unixFSv1_2025
+        file: [UInt8], on node: Int, profile: ImportProfile = .unixFS2025
     ) -> CID {
         var importer = FileImporter(profile: profile)
         importer.append(file.span.bytes)

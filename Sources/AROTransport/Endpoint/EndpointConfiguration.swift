@@ -10,6 +10,11 @@ public struct EndpointConfiguration: Sendable {
     public var sessionsMax = 2_048
     /// A full table forgets only sessions that were silent for this long. A guess.
     public var evictableAfter: Duration = .seconds(5)
+    /// Sessions that strangers may begin, in all and from one public network (/24 or /56): the rest is
+    /// left for peers that we choose ourselves, and for everybody else. Guesses: three quarters, and a
+    /// sixteenth, of the table.
+    public var acceptedMax = 1_536
+    public var acceptedPerNetworkMax = 128
     /// Silence after which a session is forgotten. A guess; NAT bindings for UDP last 2 minutes
     /// (RFC 4787 REQ-5).
     public var idleTimeout: Duration = .seconds(120)

@@ -20,7 +20,7 @@
 import AROPrimitives
 import AROWire
 
-struct Introduction: Equatable, Sendable {
+package struct Introduction: Equatable, Sendable {
     var peer: PeerID
     var epoch: UInt64
     var resetToken: ResetToken
@@ -29,7 +29,7 @@ struct Introduction: Equatable, Sendable {
 
     static let parametersMax = 256
 
-    func encode(into out: inout [UInt8]) {
+    package func encode(into out: inout [UInt8]) {
         out.appendBits256(peer.key)
         out.appendU64(epoch)
         out.appendU64(resetToken.high)
@@ -42,7 +42,7 @@ struct Introduction: Equatable, Sendable {
 }
 
 extension Introduction {
-    init(reading reader: inout ByteReader) throws(DecodingFailure) {
+    package init(reading reader: inout ByteReader) throws(DecodingFailure) {
         peer = PeerID(key: try reader.bits256())
         epoch = try reader.u64()
         resetToken = ResetToken(high: try reader.u64(), low: try reader.u64())
@@ -53,12 +53,12 @@ extension Introduction {
     }
 }
 
-struct InitiationPayload: Equatable, Sendable {
+package struct InitiationPayload: Equatable, Sendable {
     var introduction: Introduction
     /// The first request; empty for none.
     var message: [UInt8]
 
-    func encode(into out: inout [UInt8]) {
+    package func encode(into out: inout [UInt8]) {
         introduction.encode(into: &out)
         out.appendLengthPrefixed(message)
     }
@@ -67,7 +67,7 @@ struct InitiationPayload: Equatable, Sendable {
         (self.introduction, self.message) = (introduction, message)
     }
 
-    init(_ bytes: RawSpan) throws(DecodingFailure) {
+    package init(_ bytes: RawSpan) throws(DecodingFailure) {
         var reader = ByteReader(bytes)
         introduction = try Introduction(reading: &reader)
         message = try reader.lengthPrefixed(atMost: WireLimits.firstMessageMax)
@@ -78,12 +78,12 @@ struct InitiationPayload: Equatable, Sendable {
 }
 
 /// A response without its frames, which are the rest of the bytes.
-struct ResponsePayload: Equatable, Sendable {
+package struct ResponsePayload: Equatable, Sendable {
     var introduction: Introduction
     var connection: ConnectionID
     var observed: SocketAddress
 
-    func encode(into out: inout [UInt8]) {
+    package func encode(into out: inout [UInt8]) {
         introduction.encode(into: &out)
         out.appendU64(connection.value)
         out.appendU64(observed.high)
@@ -97,7 +97,7 @@ struct ResponsePayload: Equatable, Sendable {
         self.observed = observed
     }
 
-    init(reading reader: inout ByteReader) throws(DecodingFailure) {
+    package init(reading reader: inout ByteReader) throws(DecodingFailure) {
         introduction = try Introduction(reading: &reader)
         connection = ConnectionID(try reader.u64())
         observed = SocketAddress(

@@ -209,6 +209,27 @@ struct ServingTests {
         #expect(server.heldMax <= 64 << 20, "\(server.heldMax)")
     }
 
+    @Test("Peers that only hold streams keep nobody else out; those that wait for answers stay")
+    func idleGivesWay() {
+        var configuration = ExchangeConfiguration()
+        configuration.servedStreamsMax = 3
+        var server = Server(configuration)
+        let streams = (1...3).map { server.open($0) }
+        let early = server.open(4)
+        #expect(server.answers(early) == [.refused(.busy)])
+        server.pass(.seconds(1))
+        server.send(.want(cids(1)), streams[0])
+        server.pass(.seconds(2))
+        let late = server.open(5)
+        #expect(server.resets == [streams[1]])
+        #expect(server.answers(late).isEmpty)
+        _ = server.open(6)
+        #expect(server.resets == [streams[1], streams[2]])
+        let last = server.open(7)
+        #expect(server.answers(last) == [.refused(.busy)])
+        #expect(server.exchange.counters.streamsServed == 3)
+    }
+
     @Test("One peer may open so many streams, not more")
     func perPeer() {
         var server = Server()

@@ -6,7 +6,7 @@ import Testing
 
 /// Imports in pieces of the given size; the root and all blocks.
 func importFile(
-    _ bytes: [UInt8], pieces: Int = .max, profile: ImportProfile = .unixFSv1_2025
+    _ bytes: [UInt8], pieces: Int = .max, profile: ImportProfile = .unixFS2025
 ) -> (root: ImportedRoot, blocks: [ImportedBlock]) {
     var importer = FileImporter(profile: profile)
     var blocks: [ImportedBlock] = []

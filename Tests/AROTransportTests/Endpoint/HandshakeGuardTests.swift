@@ -254,4 +254,44 @@ import Testing
         #expect(mallory.connected.isEmpty)
         #expect(mallory.transport.statistics[.forgedHandshake] > 0)
     }
+
+    @Test func `one network begins no more sessions than its share, whatever its identities`() {
+        let world = TestWorld()
+        let b = world.add { $0.endpoint.acceptedPerNetworkMax = 3 }
+        let crowd = (1...6).map { i in
+            let node = world.add()
+            node.address = SocketAddress(ipv4: 0xcb00_7100 + UInt32(i), port: 4001)
+            return node
+        }
+        for node in crowd { world.connect(node, to: b) }
+        world.run(for: .seconds(1))
+        #expect(b.connected.count == 3)
+        let other = world.add()
+        other.address = SocketAddress(ipv4: 0xc633_6401, port: 4001)
+        world.connect(other, to: b)
+        world.run(for: .seconds(1))
+        #expect(b.connected.count == 4)
+        // A private network is no crowd from outside.
+        let neighbours = (0..<4).map { _ in world.add() }
+        for node in neighbours { world.connect(node, to: b) }
+        world.run(for: .seconds(1))
+        #expect(b.connected.count == 8)
+    }
+
+    @Test func `strangers leave room for the sessions that we begin`() {
+        let world = TestWorld()
+        let b = world.add {
+            $0.endpoint.sessionsMax = 4
+            $0.endpoint.acceptedMax = 2
+        }
+        let others = (0..<5).map { _ in world.add() }
+        for node in others.prefix(3) { world.connect(node, to: b) }
+        world.run(for: .seconds(1))
+        #expect(b.connected.count == 2)
+        world.connect(b, to: others[3])
+        world.connect(b, to: others[4])
+        world.run(for: .seconds(1))
+        #expect(b.connected.count == 4)
+        #expect(b.failures.isEmpty)
+    }
 }
