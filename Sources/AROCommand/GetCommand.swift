@@ -16,7 +16,7 @@ struct GetCommand: ParsableCommand {
 
     @Argument(
         help: ArgumentHelp("What to fetch: CID or CID/path.", valueName: "cid"),
-        transform: ContentPath.argument)
+        transform: Typed.content)
     var what: ContentPath
 
     @Option(name: .shortAndLong, help: ArgumentHelp("Where to write it.", valueName: "file"))
@@ -29,7 +29,8 @@ struct GetCommand: ParsableCommand {
     var range: ByteRange?
 
     @Option(
-        help: ArgumentHelp("Refuse content that this peer has not signed.", valueName: "peer"))
+        help: ArgumentHelp("Refuse content that this peer has not signed.", valueName: "peer"),
+        transform: Typed.peer)
     var publisher: PeerID?
 
     @OptionGroup var node: NodeOptions

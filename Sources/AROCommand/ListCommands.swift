@@ -11,7 +11,7 @@ struct ListCommand: ParsableCommand {
         help: ArgumentHelp(
             "A directory, CID or CID/path, that this node holds; nothing for all it keeps.",
             valueName: "cid"),
-        transform: ContentPath.argument)
+        transform: Typed.content)
     var what: ContentPath?
 
     @OptionGroup var node: NodeOptions
@@ -50,7 +50,7 @@ struct ProvidersCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "providers", abstract: "Find out who holds content.")
 
-    @Argument(help: "What is looked for.", transform: CID.argument) var cid: CID
+    @Argument(help: "What is looked for.", transform: Typed.cid) var cid: CID
 
     @Option(help: "How many are enough.") var limit = 20
 
@@ -82,7 +82,7 @@ struct PinCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "add", abstract: "Fetch content where it is not here, and keep it.")
 
-        @Argument(transform: CID.argument) var cid: CID
+        @Argument(transform: Typed.cid) var cid: CID
         @OptionGroup var node: NodeOptions
 
         func run() throws {
@@ -98,7 +98,7 @@ struct PinCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "rm", abstract: "Let content go when its space is needed.")
 
-        @Argument(transform: CID.argument) var cid: CID
+        @Argument(transform: Typed.cid) var cid: CID
         @OptionGroup var node: NodeOptions
 
         func run() throws { try node.ask(.pinRemove(root: "\(cid)")) { _ in } }

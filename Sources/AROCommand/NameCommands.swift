@@ -9,7 +9,7 @@ struct PublishCommand: ParsableCommand {
         abstract: "Let a name of this node point to content, and print the name.")
 
     @Argument(help: "1 to 63 bytes, without '/'.") var name: String
-    @Argument(help: "What it points to from now on.", transform: CID.argument) var cid: CID
+    @Argument(help: "What it points to from now on.", transform: Typed.cid) var cid: CID
 
     @OptionGroup var node: NodeOptions
     @OptionGroup var json: JSONOption
@@ -51,7 +51,9 @@ struct ResolveCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "resolve", abstract: "Print the CID that a peer's name points to.")
 
-    @Argument(help: ArgumentHelp("PEER/NAME, as 'aro publish' prints it.", valueName: "name"))
+    @Argument(
+        help: ArgumentHelp("PEER/NAME, as 'aro publish' prints it.", valueName: "name"),
+        transform: Typed.peerName)
     var name: PeerName
 
     @OptionGroup var node: NodeOptions
@@ -63,18 +65,5 @@ struct ResolveCommand: ParsableCommand {
             if json.isOn { return try Terminal.json(report) }
             try Terminal.line(report.cid)
         }
-    }
-}
-
-struct PeerName: ExpressibleByArgument, Hashable {
-    var peer: PeerID
-    var label: String
-
-    init?(argument: String) {
-        guard let slash = argument.firstIndex(of: "/"), let peer = PeerID(argument[..<slash])
-        else { return nil }
-        self.peer = peer
-        label = String(argument[argument.index(after: slash)...])
-        guard !label.isEmpty else { return nil }
     }
 }

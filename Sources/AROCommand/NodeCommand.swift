@@ -19,13 +19,15 @@ struct NodeCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "Where to listen: IP:PORT or [IPV6]:PORT; port 0 takes a free one. May be repeated.",
             discussion: "Default: [::]:4002, which is every address, IPv4 and IPv6.",
-            valueName: "addr"))
-    var listen: [ListenAddress] = []
+            valueName: "addr"),
+        transform: Typed.listenAddress)
+    var listen: [SocketAddress] = []
 
     @Option(
         name: .customLong("bootstrap"),
         help: ArgumentHelp(
-            "A peer to join the network through. May be repeated.", valueName: "host:port"))
+            "A peer to join the network through. May be repeated.", valueName: "host:port"),
+        transform: Typed.hostPort)
     var bootstrap: [HostPort] = []
 
     @OptionGroup var node: NodeOptions
@@ -51,7 +53,7 @@ struct NodeCommand: AsyncParsableCommand {
         let signals = StopSignals()
         var configuration = NodeConfiguration(
             bootstrap: bootstrap, dataDirectory: node.path, quota: quota?.bytes, logger: logger())
-        if !listen.isEmpty { configuration.listen = listen.map(\.address) }
+        if !listen.isEmpty { configuration.listen = listen }
         let handle = try await NodeHandle.start(configuration)
         let control = try await handle.openControl()
         await handle.waitForFirstJoin(atMost: 5)
@@ -71,17 +73,4 @@ struct NodeCommand: AsyncParsableCommand {
     }
 }
 
-extension HostPort: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-}
-
 extension Logger.Level: @retroactive ExpressibleByArgument {}
-
-struct ListenAddress: ExpressibleByArgument, Hashable {
-    var address: SocketAddress
-
-    init?(argument: String) {
-        guard let address = SocketAddress(argument) else { return nil }
-        self.address = address
-    }
-}

@@ -16,7 +16,7 @@ struct ProveCommand: ParsableCommand {
 
     @Argument(
         help: ArgumentHelp("What is to be proven: CID or CID/path.", valueName: "cid"),
-        transform: ContentPath.argument)
+        transform: Typed.content)
     var what: ContentPath
 
     @Option(
@@ -58,7 +58,9 @@ struct VerifyCommand: ParsableCommand {
     @Argument(help: "The proof.") var proof: String
     @Argument(help: "The bytes; '-' is standard input.") var file: String
 
-    @Option(help: ArgumentHelp("Demand that this peer published it.", valueName: "peer"))
+    @Option(
+        help: ArgumentHelp("Demand that this peer published it.", valueName: "peer"),
+        transform: Typed.peer)
     var publisher: PeerID?
 
     @OptionGroup var json: JSONOption

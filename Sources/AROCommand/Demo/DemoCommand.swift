@@ -18,7 +18,7 @@ struct DemoCommand: ParsableCommand {
     var file: String?
 
     @Option(help: ArgumentHelp("The size of the made file.", valueName: "size"))
-    var size = ByteCount(bytes: 256 << 20)
+    var size = ByteCount(bytes: 64 << 20)
 
     @Flag(help: "Leave the nodes' directories and logs where they are.")
     var keep = false
@@ -31,7 +31,6 @@ struct DemoCommand: ParsableCommand {
 
     func run() throws {
         let directory = try makeDirectory()
-        defer { if !keep { try? FileManager.default.removeItem(atPath: directory) } }
         if !keep { Interruption.add(directory) }
         let story = Story()
         do {
@@ -39,10 +38,16 @@ struct DemoCommand: ParsableCommand {
         } catch {
             story.tell("It did not hold: \(error)")
             if keep { story.tell("The nodes' logs are in \(directory).") }
+            tidyUp(directory)
             throw CommandFailure("the demo failed\(keep ? "" : "; --keep leaves the logs")")
         }
-        story.tell(
-            "Everything held, in \(story.elapsed) s. The nodes are gone, and their files too.")
+        tidyUp(directory)
+        let files = keep ? "their files are in \(directory)" : "their files too"
+        story.tell("Everything held, in \(story.elapsed) s. The nodes are gone, \(files).")
+    }
+
+    private func tidyUp(_ directory: String) {
+        if !keep { try? FileManager.default.removeItem(atPath: directory) }
     }
 
     private func makeDirectory() throws -> String {

@@ -53,7 +53,7 @@
 
         @Test(
             "what is no CID is refused", arguments: ["", "/", "QmYwAPJzv5CZsnA", "bafy", "hello"])
-        func badContent(text: String) { #expect(ContentPath(argument: text) == nil) }
+        func badContent(text: String) { #expect(throws: CIDFailure.self) { try ContentPath(text) } }
 
         @Test("a node's options are read")
         func nodeOptions() throws {
@@ -63,7 +63,7 @@
                 "5GB", "--log-level", "debug",
             ])
             let node = try #require(command as? NodeCommand)
-            #expect(node.listen.map { "\($0.address)" } == ["127.0.0.1:0", "[::1]:7"])
+            #expect(node.listen.map { "\($0)" } == ["127.0.0.1:0", "[::1]:7"])
             #expect(node.bootstrap.map(\.description) == ["example.org:4002", "[::1]:9"])
             #expect(node.node.path == "/tmp/x")
             #expect(node.quota?.bytes == 5_000_000_000)
