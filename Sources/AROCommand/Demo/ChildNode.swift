@@ -58,13 +58,13 @@ final class ChildNode {
         reap()
     }
 
-    /// Asks it to end, and returns whether it ended well.
-    @discardableResult
-    func stop() -> Bool {
-        guard isRunning else { return true }
-        Foundation.kill(process, SIGTERM)
-        return reap() == 0
+    /// Asks it to end.
+    func askToStop() {
+        if isRunning { Foundation.kill(process, SIGTERM) }
     }
+
+    /// Waits for its end, and returns whether it ended well.
+    func waitForEnd() -> Bool { !isRunning || reap() == 0 }
 
     @discardableResult
     private func reap() -> Int32 {

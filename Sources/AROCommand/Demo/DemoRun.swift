@@ -65,7 +65,8 @@ final class DemoRun {
     }
 
     private func stopNodes() throws {
-        for node in nodes where !node.stop() {
+        for node in nodes { node.askToStop() }
+        for node in nodes where !node.waitForEnd() {
             throw CommandFailure(
                 "\(node.name) did not end cleanly; its log: \(node.dataDirectory)/log")
         }
