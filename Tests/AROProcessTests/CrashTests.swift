@@ -10,6 +10,8 @@ extension Processes {
         static let rounds = Trial.isHeavy ? 100 : 6
         static let byteCounts = Trial.isHeavy ? 1_000_000...60_000_000 : 1_000_000...4_000_000
 
+        static let typicalByteCount = (byteCounts.lowerBound + byteCounts.upperBound) / 2
+
         /// A file that was to be put, and its CID once that was acknowledged.
         struct Sample {
             var path: String
@@ -26,7 +28,8 @@ extension Processes {
                 var cut = 0
                 // How long a put takes here, learned from those that were not interrupted.
                 var usual = try await Self.duration {
-                    _ = try await node.put(cluster.file("first", chance.bytes(2_000_000)))
+                    _ = try await node.put(
+                        cluster.file("first", chance.bytes(Self.typicalByteCount)))
                 }
                 for round in 1...Self.rounds {
                     let count = Int.random(in: Self.byteCounts, using: &chance)
@@ -89,7 +92,8 @@ extension Processes {
                 let one = try await cluster.start("one")
                 let two = try await cluster.start("two", bootstrap: one)
                 try await one.meets(1)
-                let first = try await one.put(cluster.file("first", chance.bytes(2_000_000)))
+                let first = try await one.put(
+                    cluster.file("first", chance.bytes(Self.typicalByteCount)))
                 let usual = try await Self.duration {
                     try await two.get(first.cid, to: cluster.path("copy"))
                 }
@@ -97,7 +101,9 @@ extension Processes {
                 for round in 1...Self.rounds {
                     let victim = Victim.allCases[(round - 1) % Victim.allCases.count]
                     let count = Int.random(in: Self.byteCounts, using: &chance)
-                    let share = Double(count) / 2_000_000 * Double.random(in: 0...1, using: &chance)
+                    let share =
+                        Double(count) / Double(Self.typicalByteCount)
+                        * Double.random(in: 0...1, using: &chance)
                     if try await cutShort(
                         round, victim, one, two, cluster.file("file", chance.bytes(count)),
                         after: usual * share, in: cluster)
