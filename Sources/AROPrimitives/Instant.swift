@@ -1,7 +1,7 @@
 /// Time as the core sees it: 8-byte integer nanoseconds, handed in by the driver.
 ///
-/// The standard library's `Duration` and `ContinuousClock.Instant` take 16 bytes and the latter
-/// reads a real clock; the core holds thousands of timers and must never read a clock.
+/// The standard library's `Duration` and monotonic instants take 16 bytes, and its clocks
+/// read real time; the core holds thousands of timers and must never read a clock.
 
 /// A span of time in nanoseconds. Shadows `Swift.Duration` in modules that import this one.
 public struct Duration: Hashable, Comparable, Sendable {
