@@ -154,8 +154,10 @@ extension ControlAnswers {
         let newest = NewestReport()
         let result = try await withThrowingTaskGroup(of: T?.self) { group in
             group.addTask {
+                // A job that ends cancels this task, perhaps in the middle of a send: that report
+                // does not count as sent.
                 for await report in reports {
-                    try? await client.send(.progress(report))
+                    guard (try? await client.send(.progress(report))) != nil else { continue }
                     newest.state.withLock { $0.sent = report }
                     try? await Task.sleep(nanoseconds: 100_000_000)
                 }
