@@ -12,36 +12,11 @@ public struct OperationID: Hashable, Comparable, Sendable {
     public static func < (a: Self, b: Self) -> Bool { a.number < b.number }
 }
 
-public struct KademliaOutbox: ~Copyable {
-    /// A message for a peer. Where there is no session, the caller opens one with the message as
-    /// its first payload; if that fails it says so by
-    /// ``Kademlia/peerUnreachable(_:at:book:into:)``.
-    public struct Send: Hashable, Sendable {
-        public var peer: PeerHandle
-        /// Where the message lies in ``KademliaOutbox/bytes``.
-        public var range: Range<Int>
-    }
+public typealias KademliaOutbox = OverlayOutbox<KademliaEvent>
 
-    public private(set) var bytes: [UInt8] = []
-    public private(set) var sends: [Send] = []
-    public internal(set) var events: [KademliaEvent] = []
-
-    public init() {}
-
-    public var isEmpty: Bool { sends.isEmpty && events.isEmpty }
-
-    /// Forgets the contents, keeps the capacity.
-    public mutating func removeAll() {
-        bytes.removeAll(keepingCapacity: true)
-        sends.removeAll(keepingCapacity: true)
-        events.removeAll(keepingCapacity: true)
-    }
-
+extension KademliaOutbox {
     mutating func send(_ message: KademliaMessage, to peer: PeerHandle) {
-        let start = bytes.count
-        message.append(to: &bytes)
-        assert(bytes.count - start <= WireLimits.messageMax)
-        sends.append(Send(peer: peer, range: start..<bytes.count))
+        send(to: peer) { message.append(to: &$0) }
     }
 }
 
