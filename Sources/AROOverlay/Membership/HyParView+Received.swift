@@ -1,0 +1,252 @@
+/// What neighbours and strangers say. Each message is charged to its sender's allowance; what only
+/// neighbours may send is answered to others by "we are not neighbours".
+
+import AROPrimitives
+import AROCrypto
+import AROWire
+
+extension HyParView {
+    /// A membership message of this overlay arrived from a peer with a session.
+    public mutating func received(
+        _ message: MembershipMessage, from peer: PeerHandle, at now: Instant,
+        book: inout PeerBook, into out: inout MembershipOutbox
+    ) {
+        guard message.swarm == swarm else { return drops.count(.foreignSwarm) }
+        guard allowances.take(cost(of: message.body), from: peer, at: now, configuration) else {
+            return drops.count(.overAllowance)
+        }
+        switch message.body {
+        case .join(let addresses):
+            joined(peer, addresses, at: now, book: &book, into: &out)
+        case .forwardJoin(let contact, let hopsLeft):
+            guard spokeAsNeighbour(peer, at: now, into: &out) else { return }
+            forwardedJoin(contact, hopsLeft, from: peer, at: now, book: &book, into: &out)
+        case .neighbour(let priority): asked(by: peer, priority, at: now, book, into: &out)
+        case .neighbourReply(let accepted):
+            answered(by: peer, accepted, at: now, book, into: &out)
+        case .disconnect(let disconnect): parted(peer, disconnect, at: now, book, into: &out)
+        case .shuffle(let shuffle):
+            guard spokeAsNeighbour(peer, at: now, into: &out) else { return }
+            shuffled(shuffle, from: peer, at: now, book: &book, into: &out)
+        case .shuffleReply(let number, let contacts):
+            shuffleAnswered(number, contacts, by: peer, at: now, book: &book)
+        }
+        maintain(at: now, book: book, into: &out)
+    }
+
+    /// What a message has us do, in the units of ``MembershipConfiguration/allowanceBurst``.
+    private func cost(of body: MembershipMessage.Body) -> Int {
+        switch body {
+        case .join: 16
+        case .shuffle, .neighbour: 8
+        case .disconnect, .shuffleReply: 4
+        case .forwardJoin, .neighbourReply: 1
+        }
+    }
+
+    // MARK: Joining
+
+    private mutating func joined(
+        _ peer: PeerHandle, _ addresses: [SocketAddress], at now: Instant,
+        book: inout PeerBook, into out: inout MembershipOutbox
+    ) {
+        guard book.id(peer) != local else { return }
+        let usable = reach(of: peer, book).usable(addresses, limit: Contact.addressesMax)
+        book.suggest(usable, for: peer)
+        let isKnown = isNeighbour(peer)
+        guard isKnown || mayAdd(at: now) else {
+            return send(.neighbourReply(accepted: false), to: peer, into: &out)
+        }
+        addNeighbour(peer, at: now, book, &out)
+        send(.neighbourReply(accepted: true), to: peer, into: &out)
+        guard !isKnown else { return }
+        let others = active.filter { $0 != peer }
+        for other in others {
+            forwardJoin(of: peer, hopsLeft: configuration.activeWalk, to: other, book, into: &out)
+        }
+    }
+
+    private mutating func forwardedJoin(
+        _ contact: Contact, _ hopsLeft: Int, from peer: PeerHandle, at now: Instant,
+        book: inout PeerBook, into out: inout MembershipOutbox
+    ) {
+        guard contact.id != local else { return }
+        guard let newcomer = intern(contact, named: peer, book: &book) else {
+            return drops.count(.contactUnusable)
+        }
+        let hopsLeft = min(hopsLeft, configuration.activeWalk)
+        let next = randomNeighbour(besides: peer, newcomer)
+        guard let next, hopsLeft > 0 else {
+            return welcome(newcomer, at: now, book, into: &out)
+        }
+        if hopsLeft == configuration.passiveWalk {
+            var given: [PeerHandle] = []
+            addToPassiveView(newcomer, replacing: &given, book)
+        }
+        forwardJoin(of: newcomer, hopsLeft: hopsLeft - 1, to: next, book, into: &out)
+    }
+
+    /// A newcomer's walk ended here: we offer ourselves. Where too much of that is under way, it
+    /// becomes a spare peer.
+    private mutating func welcome(
+        _ newcomer: PeerHandle, at now: Instant, _ book: borrowing PeerBook,
+        into out: inout MembershipOutbox
+    ) {
+        guard mayAsk(newcomer) else { return }
+        if requests.count < configuration.requestsMax, mayTurnToStranger(at: now) {
+            ask(newcomer, .newcomer, at: now, book, into: &out)
+        } else {
+            var given: [PeerHandle] = []
+            addToPassiveView(newcomer, replacing: &given, book)
+        }
+    }
+
+    private func forwardJoin(
+        of newcomer: PeerHandle, hopsLeft: Int, to peer: PeerHandle, _ book: borrowing PeerBook,
+        into out: inout MembershipOutbox
+    ) {
+        guard let contact = contact(newcomer, for: peer, book) else { return }
+        send(.forwardJoin(contact, hopsLeft: hopsLeft), to: peer, into: &out)
+    }
+
+    // MARK: Links
+
+    private mutating func asked(
+        by peer: PeerHandle, _ priority: MembershipPriority, at now: Instant,
+        _ book: borrowing PeerBook, into out: inout MembershipOutbox
+    ) {
+        guard book.id(peer) != local else { return }
+        let accepted = isNeighbour(peer) || accepts(peer, priority, at: now)
+        if accepted { addNeighbour(peer, at: now, book, &out) }
+        send(.neighbourReply(accepted: accepted), to: peer, into: &out)
+    }
+
+    /// A request of low priority finds room where a place is neither taken nor asked for, or where
+    /// we asked for this very link.
+    private mutating func accepts(
+        _ peer: PeerHandle, _ priority: MembershipPriority, at now: Instant
+    ) -> Bool {
+        guard isMember else { return false }
+        guard priority == .low else { return mayAdd(at: now) }
+        var taken = neighbours.count
+        for request in requests where request.transmissions == 1 && request.peer != peer {
+            if request.purpose == .refill { taken += 1 }
+        }
+        return taken < configuration.activeMax
+    }
+
+    /// Whether somebody may come in though a neighbour has to go for it.
+    private mutating func mayAdd(at now: Instant) -> Bool {
+        guard isMember else { return false }
+        guard neighbours.count >= configuration.activeMax else { return true }
+        let may = pushedOut.take(
+            1, burst: configuration.pushedOutBurst, perSecond: configuration.pushedOutPerSecond,
+            at: now)
+        if !may { drops.count(.pushedOutRate) }
+        return may
+    }
+
+    private mutating func answered(
+        by peer: PeerHandle, _ accepted: Bool, at now: Instant, _ book: borrowing PeerBook,
+        into out: inout MembershipOutbox
+    ) {
+        guard let i = requests.firstIndex(where: { $0.peer == peer }) else {
+            // An answer that came after we had given up.
+            if accepted { _ = spokeAsNeighbour(peer, at: now, into: &out) }
+            return
+        }
+        let request = requests.remove(at: i)
+        lost.removeAll { $0.peer == peer }
+        guard accepted else { return refused(request, at: now, book) }
+        if neighbours.count < configuration.activeMax || request.purpose != .refill {
+            addNeighbour(peer, at: now, book, &out)
+        } else {
+            var given: [PeerHandle] = []
+            addToPassiveView(peer, replacing: &given, book)
+            partWith(peer, at: now, book, &out)
+        }
+    }
+
+    private mutating func refused(
+        _ request: LinkRequest, at now: Instant, _ book: borrowing PeerBook
+    ) {
+        var given: [PeerHandle] = []
+        addToPassiveView(request.peer, replacing: &given, book)
+        guard request.purpose != .newcomer else { return }
+        pace.refused(
+            at: now, isUrgent: neighbours.count * 2 < configuration.activeMax, configuration,
+            &generator)
+    }
+
+    private mutating func parted(
+        _ peer: PeerHandle, _ disconnect: MembershipDisconnect, at now: Instant,
+        _ book: borrowing PeerBook, into out: inout MembershipOutbox
+    ) {
+        switch disconnect {
+        case .parting:
+            partedByPeer(peer, at: now, book, &out)
+            send(.disconnect(.notNeighbours), to: peer, into: &out)
+        case .notNeighbours:
+            partings.removeAll { $0.peer == peer }
+            // What was said before the link was made may arrive after it.
+            let since = neighbours.first { $0.peer == peer }?.since
+            guard let since, now - since >= Self.settled else { return }
+            partedByPeer(peer, at: now, book, &out)
+        case .leaving: forget(peer, at: now, &out)
+        }
+    }
+
+    // MARK: What others name
+
+    /// The handle of a peer that `speaker` named; nil for ourselves and where the speaker cannot
+    /// know an address that is of use.
+    mutating func intern(
+        _ contact: Contact, named speaker: PeerHandle, book: inout PeerBook
+    ) -> PeerHandle? {
+        guard contact.id != local else { return nil }
+        let usable = reach(of: speaker, book).usable(
+            contact.addresses, limit: Contact.addressesMax)
+        let known = book.handle(of: contact.id)
+        guard !usable.isEmpty || known.map({ !book.addresses($0).isEmpty }) ?? false else {
+            return nil
+        }
+        let handle = known ?? book.intern(contact.id)
+        if !isNeighbour(handle) { book.suggest(usable, for: handle) }
+        return handle
+    }
+
+    /// Addresses told of one peer: eight contacts of two fit the first packet of a handshake.
+    static let addressesTold = 2
+
+    /// A peer as it may be told to another; nil where none of its addresses would be of use.
+    func contact(
+        _ peer: PeerHandle, for other: PeerHandle, _ book: borrowing PeerBook
+    ) -> Contact? {
+        let usable = reach(of: other, book).usable(
+            book.addresses(peer), limit: Self.addressesTold)
+        return usable.isEmpty ? nil : Contact(id: book.id(peer), addresses: usable)
+    }
+
+    mutating func randomNeighbour(besides a: PeerHandle, _ b: PeerHandle?) -> PeerHandle? {
+        var eligible = 0
+        for neighbour in neighbours where neighbour.peer != a && neighbour.peer != b {
+            eligible += 1
+        }
+        guard eligible > 0 else { return nil }
+        var left = generator.below(eligible)
+        for neighbour in neighbours where neighbour.peer != a && neighbour.peer != b {
+            if left == 0 { return neighbour.peer }
+            left -= 1
+        }
+        return nil
+    }
+
+    /// Whether we may open a session because somebody said so.
+    mutating func mayTurnToStranger(at now: Instant) -> Bool {
+        let may = hearsay.take(
+            1, burst: configuration.hearsayBurst, perSecond: configuration.hearsayPerSecond,
+            at: now)
+        if !may { drops.count(.hearsayRate) }
+        return may
+    }
+}

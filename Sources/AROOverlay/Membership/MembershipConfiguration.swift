@@ -1,0 +1,89 @@
+/// HyParView's numbers, each with its origin: "HyParView" is Leitão, Pereira and Rodrigues 2007.
+
+import AROPrimitives
+import AROWire
+
+public struct MembershipConfiguration: Sendable {
+    /// Neighbours: HyParView §5.2, 5.
+    public var activeMax = 5
+    /// Spare peers: HyParView §5.2, 30.
+    public var passiveMax = 30
+    /// The hops of a forwarded join, ARWL. HyParView §5.2: 6.
+    public var activeWalk = 6
+    /// Where that many hops are left, the newcomer goes into the passive view, PRWL. HyParView
+    /// §5.2: 3.
+    public var passiveWalk = 3
+    /// The hops of a shuffle. The paper says only that it walks like a join.
+    public var shuffleWalk = 6
+    /// What a shuffle brings of the active and of the passive view. HyParView §5.2: 3 and 4.
+    public var shuffleActive = 3
+    public var shufflePassive = 4
+
+    /// After joining, shuffles follow each other after this time, then ever more slowly until the
+    /// last of these. Guesses: a view fills within a minute, and an idle node's shuffles cost the
+    /// network seven messages in one and a half.
+    public var shuffleFirst = Duration.seconds(1)
+    public var shuffleLast = Duration.seconds(90)
+    /// A node that has lost a neighbour shuffles at least this often for a while. A guess.
+    public var shuffleAfterLoss = Duration.seconds(10)
+    /// A reply to a shuffle is believed for this time. A guess: eight slow hops.
+    public var shuffleReplyMax = Duration.seconds(10)
+
+    /// A request without an answer is sent again after this time, then after twice that and so on,
+    /// at most `requestWaitMax`. Guesses: more than most round trips of the public internet.
+    public var requestWaitFirst = Duration.milliseconds(500)
+    public var requestWaitMax = Duration.seconds(2)
+    /// Times a request is sent: with 10 % loss each way, 99.9 % get an answer.
+    public var transmissionsMax = 4
+    /// Requests under way at once. A guess: three a second among peers that are all dead.
+    public var requestsMax = 16
+    /// Partings that are not answered yet. A guess; of more, each is sent once.
+    public var partingsMax = 16
+
+    /// A node with an empty place that was refused asks again after the first, then ever later until
+    /// the last of these times. Guesses.
+    public var refillFirst = Duration.milliseconds(500)
+    public var refillLast = Duration.minutes(1)
+    /// The longest such wait while more than half of the places are empty. A guess.
+    public var refillUrgent = Duration.seconds(2)
+
+    /// Peers that failed and are asked again: what finds the other half after a partition. A guess.
+    public var lostMax = 8
+    /// They are asked after the first, then ever later until the last of these times, so many times:
+    /// six hours in all. Guesses.
+    public var lostFirst = Duration.seconds(15)
+    public var lostLast = Duration.hours(1)
+    public var lostAttemptsMax = 13
+    /// A full view takes back a lost peer no more often than this. A guess: a partition that heals
+    /// shall not turn every view over at once.
+    public var lostReturnInterval = Duration.seconds(30)
+
+    /// A node that has nobody left to ask says so, again after the first, then ever later until the
+    /// last of these times. Guesses.
+    public var isolatedFirst = Duration.seconds(5)
+    public var isolatedLast = Duration.minutes(5)
+
+    /// Peers of one public network (/24, /56) in the passive view. A guess: a fifth of it.
+    public var passivePerNetworkMax = 6
+    /// A newcomer of a public network that has so many neighbours already takes the place of one of
+    /// them, not of others. A guess.
+    public var activePerNetworkMax = 2
+
+    /// What one peer may have us do: at once, and then each second. A forwarded join takes 1 of it,
+    /// a shuffle 8, a join 16. Guesses: a hundred joins through one neighbour at once, two shuffles
+    /// a second.
+    public var allowanceBurst = 128
+    public var allowancePerSecond = 16
+    /// Peers whose allowance is remembered. A guess.
+    public var allowancesMax = 32
+    /// Neighbours that others may push out by joins and requests of high priority: at once, and then
+    /// each second. Guesses: a thousand nodes that join through one in a minute.
+    public var pushedOutBurst = 64
+    public var pushedOutPerSecond = 16
+    /// Strangers that we turn to because somebody named them: at once, and then each second. A
+    /// guess; it bounds the handshakes that a liar can have us send to addresses that he made up.
+    public var hearsayBurst = 32
+    public var hearsayPerSecond = 2
+
+    public init() {}
+}
