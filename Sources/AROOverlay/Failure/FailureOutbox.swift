@@ -26,6 +26,8 @@ public enum FailureEvent: Hashable, Sendable {
     case suspectedSelf(incarnation: UInt64)
     /// An ack came, this long after its ping.
     case roundTrip(PeerHandle, Duration, Coordinate?)
+    /// A watched peer listed its neighbours, with or without us.
+    case neighbours(of: PeerHandle, includeUs: Bool)
 }
 
 /// What is known of a watched peer.

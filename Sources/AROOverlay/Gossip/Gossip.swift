@@ -33,6 +33,7 @@ public struct Gossip: ~Copyable {
     var announcementsOut = AnnouncementOutbox()
     var topicsOut = TopicsOutbox()
     var watches = WatchCounts()
+    var generator: Generator
     /// What we offer, apart from what gossip itself knows: addresses and coordinate.
     var offer = Offer()
     var isOfferStale = true
@@ -44,6 +45,7 @@ public struct Gossip: ~Copyable {
     ) {
         self.configuration = configuration
         self.local = local
+        self.generator = generator.fork("gossip")
         membership = HyParView(
             configuration: configuration.membership, local: local, swarm: nil,
             generator: generator.fork("membership"), at: now)
@@ -87,7 +89,7 @@ public struct Gossip: ~Copyable {
         at now: Instant, book: inout PeerBook, identity: borrowing Identity,
         into out: inout GossipOutbox
     ) {
-        announcements.leave(at: now, identity: identity, into: &announcementsOut)
+        announcements.leave(at: now, book: &book, identity: identity, into: &announcementsOut)
         topics.leave(at: now, into: &topicsOut)
         membership.leave(into: &membershipOut)
         out.takeSends(of: &announcementsOut)
@@ -133,8 +135,7 @@ public struct Gossip: ~Copyable {
         case .announcement:
             detector.heard(from: peer, at: now, into: &failureOut)
             announcements.received(
-                bytes, from: peer, at: now, book: &book, identity: identity,
-                into: &announcementsOut)
+                bytes, from: peer, at: now, book: &book, into: &announcementsOut)
         case .topic:
             detector.heard(from: peer, at: now, into: &failureOut)
             topics.received(bytes, from: peer, at: now, book: &book, into: &topicsOut)
@@ -173,7 +174,7 @@ public struct Gossip: ~Copyable {
             membership.peerUnreachable(peer, at: now, book: &book, into: &membershipOut)
         }
         topics.peerUnreachable(peer, at: now, book: &book, into: &topicsOut)
-        announcements.peerUnreachable(peer, at: now)
+        announcements.peerUnreachable(peer, at: now, into: &announcementsOut)
         route(at: now, book: &book, identity: identity, into: &out)
     }
 
