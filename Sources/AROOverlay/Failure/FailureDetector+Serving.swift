@@ -15,7 +15,7 @@ extension FailureDetector {
             let vitals = Vitals(incarnation: vitals.incarnation, coordinate: vitals.coordinate)
             return out.send(.ack(Ack(number: ping.number, vitals: vitals)), to: peer)
         }
-        read(ping.vitals, i, at: now, book: &book)
+        read(ping.vitals, i, at: now, book: &book, into: &out)
         let ack = Ack(number: ping.number, vitals: vitals(for: peer, book))
         out.send(.ack(ack), to: peer)
         if let suspected = ping.suspected { suspectedSelf(suspected, at: now, into: &out) }
@@ -53,7 +53,7 @@ extension FailureDetector {
     ) {
         guard let i = index(of: peer), let p = probe(of: peer), probes[p].matches(ack.number)
         else { return drops.count(.unasked) }
-        read(ack.vitals, i, at: now, book: &book)
+        read(ack.vitals, i, at: now, book: &book, into: &out)
         if let roundTrip = probes[p].roundTrip(ack.number, at: now) {
             watches[i].measured(roundTrip)
             out.events.append(.roundTrip(peer, roundTrip, ack.vitals.coordinate))

@@ -73,7 +73,7 @@ extension Gossip {
             announcements.refute(incarnation: incarnation, at: now)
         case .roundTrip(let peer, let roundTrip, let coordinate):
             measured(roundTrip, to: peer, coordinate, at: now, book: book)
-            topics.measured(roundTrip, to: peer)
+            topics.roundTripMeasured(peer, roundTrip)
         case .neighbours(let peer, let includeUs):
             membership.neighboursListed(
                 by: peer, includingUs: includeUs, at: now, book: &book, into: &membershipOut)
@@ -144,7 +144,7 @@ extension Gossip {
         _ roundTrip: Duration, to peer: PeerHandle, _ told: Coordinate?, at now: Instant,
         book: borrowing PeerBook
     ) {
-        guard let place = told ?? announcements.entry(of: peer, book: book)?.coordinate else { return }
+        guard let place = told ?? announcements.entry(of: peer, book: book)?.announcement.offer.coordinate else { return }
         if coordinates.measured(roundTrip, to: peer, at: place, at: now) { isOfferStale = true }
     }
 
@@ -159,7 +159,7 @@ extension Gossip {
         isOfferStale = false
         var offer = offer
         offer.addresses = addresses
-        offer.coordinate = coordinates.coordinate.bytes
+        offer.coordinate = coordinates.sampleCount > 0 ? coordinates.coordinate : nil
         announcements.offer(offer, at: now)
     }
 }

@@ -90,7 +90,7 @@ public struct Gossip: ~Copyable {
         into out: inout GossipOutbox
     ) {
         announcements.leave(at: now, book: &book, identity: identity, into: &announcementsOut)
-        topics.leave(at: now, into: &topicsOut)
+        topics.leaveAll(into: &topicsOut)
         membership.leave(into: &membershipOut)
         out.takeSends(of: &announcementsOut)
         out.takeSends(of: &topicsOut)
