@@ -19,7 +19,7 @@ struct AROMain: AsyncParsableCommand {
             5 not what was demanded (signature, hash), 6 disk or quota full, 64 wrong usage, \
             130 interrupted.
             """,
-        version: "0.1.0",
+        version: NodeHandle.version,
         subcommands: [
             NodeCommand.self, PutCommand.self, GetCommand.self, ListCommand.self,
             ProvidersCommand.self, PinCommand.self, PublishCommand.self, ResolveCommand.self,

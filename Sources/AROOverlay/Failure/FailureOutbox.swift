@@ -56,6 +56,19 @@ public enum FailureDrop: Int, Hashable, Sendable, CaseIterable {
     case askedAgain
     /// More peers to watch than there is room for.
     case noRoom
+
+    public var name: String {
+        switch self {
+        case .malformed: "probe-malformed"
+        case .tooMany: "probe-over-rate"
+        case .notWatched: "probe-not-watched"
+        case .unasked: "probe-unasked"
+        case .notCoWatcher: "probe-not-co-watcher"
+        case .stale: "probe-stale"
+        case .askedAgain: "probe-asked-again"
+        case .noRoom: "probe-no-room"
+        }
+    }
 }
 
 struct FailureDropCounts: Sendable {

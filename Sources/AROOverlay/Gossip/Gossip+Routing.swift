@@ -144,7 +144,10 @@ extension Gossip {
         _ roundTrip: Duration, to peer: PeerHandle, _ told: Coordinate?, at now: Instant,
         book: borrowing PeerBook
     ) {
-        guard let place = told ?? announcements.entry(of: peer, book: book)?.announcement.offer.coordinate else { return }
+        guard
+            let place = told
+                ?? announcements.entry(of: peer, book: book)?.announcement.offer.coordinate
+        else { return }
         if coordinates.measured(roundTrip, to: peer, at: place, at: now) { isOfferStale = true }
     }
 
@@ -159,6 +162,7 @@ extension Gossip {
         isOfferStale = false
         var offer = offer
         offer.addresses = addresses
+        offer.nat = nat
         offer.coordinate = coordinates.sampleCount > 0 ? coordinates.coordinate : nil
         announcements.offer(offer, at: now)
     }

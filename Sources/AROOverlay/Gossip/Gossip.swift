@@ -22,6 +22,11 @@ public struct Gossip: ~Copyable {
         }
     }
 
+    /// How our packets are translated, as far as we know.
+    public var nat = NATClass.unknown {
+        didSet { if nat != oldValue { isOfferStale = true } }
+    }
+
     var membership: HyParView
     var detector: FailureDetector
     var coordinates: Vivaldi
@@ -34,10 +39,9 @@ public struct Gossip: ~Copyable {
     var topicsOut = TopicsOutbox()
     var watches = WatchCounts()
     var generator: Generator
-    /// What we offer, apart from what gossip itself knows: addresses and coordinate.
+    /// What we offer, apart from what gossip itself knows: addresses, NAT, coordinate.
     var offer = Offer()
     var isOfferStale = true
-    var toldCoordinate = Coordinate.origin
 
     public init(
         configuration: GossipConfiguration = GossipConfiguration(), local: PeerID,
@@ -63,6 +67,9 @@ public struct Gossip: ~Copyable {
     }
 
     // MARK: Wishes
+
+    /// What is offered from the start: announced with the first input.
+    public mutating func begin(_ offer: Offer) { self.offer = offer }
 
     /// Enters the overlay through peers with whom sessions exist.
     public mutating func join(
@@ -107,10 +114,13 @@ public struct Gossip: ~Copyable {
 
     /// A handshake with the peer was completed.
     public mutating func peerConnected(
-        _ peer: PeerHandle, roundTrip: Duration?, at now: Instant, book: borrowing PeerBook
+        _ peer: PeerHandle, roundTrip: Duration?, at now: Instant, book: inout PeerBook,
+        identity: borrowing Identity, into out: inout GossipOutbox
     ) {
+        refreshVitals()
         detector.heard(from: peer, at: now, into: &failureOut)
         if let roundTrip { measured(roundTrip, to: peer, nil, at: now, book: book) }
+        route(at: now, book: &book, identity: identity, into: &out)
     }
 
     /// Something authenticated that is not gossip's came from the peer.

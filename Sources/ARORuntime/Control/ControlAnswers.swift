@@ -43,6 +43,8 @@ struct ControlAnswers: Sendable {
             try await client.send(bytes: proof.bytes)
         case .peers:
             for peer in try await node.peers() { try await client.send(.peer(PeerReport(peer))) }
+        case .members, .watchMembers, .topicPublish, .topicSubscribe:
+            try await answerGossip(command, client)
         case .status: try await client.send(.status(try await status()))
         case .id: try await client.send(.id(IdentityReport(node)))
         }
@@ -227,6 +229,9 @@ extension ControlAnswers {
             peer: "\(node.id)", addresses: node.addresses.map(\.description),
             observedAddress: status.observedAddress?.description, process: getpid(),
             uptimeSeconds: node.uptime.seconds, sessions: status.sessions,
+            members: status.members, neighbours: status.neighbours,
+            passivePeers: status.passivePeers, topics: status.topics,
+            localHealth: status.localHealth,
             tablePeers: status.tablePeers, recordsHeld: status.recordsHeld,
             rootsProvided: status.rootsProvided, fetchesRunning: status.fetchesRunning,
             datagramsIn: status.datagramsIn, datagramsOut: status.datagramsOut,
