@@ -63,7 +63,7 @@ public struct FetchProgress: Hashable, Sendable {
 public enum FetchFailure: Error, Hashable, Sendable {
     /// Nobody is known to hold a block that is needed.
     case noProviders(CID)
-    /// Every provider failed or went away, and no new one was found in time.
+    /// Every provider failed, went away or cannot be reached, and no new one was found.
     case providersLost(CID)
     /// No attestation of the demanded publisher was found.
     case notPublishedBy(PeerID)

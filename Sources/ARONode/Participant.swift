@@ -53,6 +53,7 @@ public struct Participant: ~Copyable {
             peerConnected(peer, facts, at: now, book: &book)
         case .peerGone(let peer):
             kademlia.peerGone(peer, at: now, book: &book, into: &kademliaOut)
+            exchange.peerUnreachable(peer, at: now)
         case .peerUnreachable(let peer):
             kademlia.peerUnreachable(peer, at: now, book: &book, into: &kademliaOut)
             exchange.peerUnreachable(peer, at: now)

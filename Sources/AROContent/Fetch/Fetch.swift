@@ -79,6 +79,7 @@ struct Fetch {
     var searchesInVain = 0
     /// Peers that were asked who signed the root.
     var attestationsAsked = 0
+    var attestationsAnswered = 0
     /// The last new block of the network, or when the network was first needed.
     var progressedAt: Instant?
 
