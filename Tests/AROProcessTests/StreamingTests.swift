@@ -131,6 +131,40 @@ extension Processes {
             }
         }
 
+        @Test("a directory that is not here is listed without what is in it")
+        func listing() async throws {
+            try await Cluster.run { cluster in
+                var chance = Trial.chance("a listing")
+                let (one, two) = try await pair(in: cluster)
+                let tree = cluster.path("tree")
+                try FileManager.default.createDirectory(
+                    atPath: tree + "/sub", withIntermediateDirectories: true)
+                try Data("hello world".utf8).write(to: URL(fileURLWithPath: tree + "/hello"))
+                try chance.bytes(3 << 20).write(to: URL(fileURLWithPath: tree + "/large"))
+                try Data("below".utf8).write(to: URL(fileURLWithPath: tree + "/sub/below"))
+                let put = try await one.put(tree)
+
+                let rows = try await two.ask("ls", put.cid, as: Entry.self)
+                #expect(rows.map(\.path) == [["hello"], ["large"], ["sub"]])
+                #expect(rows.map(\.kind) == ["file", "unknown", "unknown"])
+                let below = try await two.ask("ls", "\(put.cid)/sub", as: Entry.self)
+                #expect(below.map(\.path) == [["below"]])
+                #expect(below.map(\.bytes) == [5])
+                let again = try await two.ask("ls", put.cid, as: Entry.self)
+                #expect(again.map(\.kind) == ["file", "unknown", "directory"])
+                #expect(try await two.status().storeBytes < 100_000)
+                #expect(try await two.ask("ls", as: Root.self).isEmpty)
+
+                let none = try await two.aro("ls", "\(put.cid)/none")
+                #expect(none.ending == .exited(3), "\(none)")
+                let through = try await two.aro("ls", "\(put.cid)/hello/none")
+                #expect(through.ending == .exited(64), "\(through)")
+                let absent = try await two.aro(
+                    "ls", Commands.absent.replacing("fzju", with: "gzju"))
+                #expect(absent.ending == .exited(3), "\(absent)")
+            }
+        }
+
         private static func size(_ path: String) -> Int {
             var status = stat()
             return stat(path, &status) == 0 ? Int(status.st_size) : 0

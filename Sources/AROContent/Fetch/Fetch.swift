@@ -161,7 +161,8 @@ extension Fetch {
 
     /// Offers the content to others: what was asked for in part is not announced.
     private mutating func announce() {
-        guard !hasAnnounced, options.range == nil, let target = walk.target else { return }
+        guard !hasAnnounced, options.range == nil, options.scope == .all, let target = walk.target
+        else { return }
         hasAnnounced = true
         steps.append(.holds(target))
     }

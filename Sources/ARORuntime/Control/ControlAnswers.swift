@@ -196,7 +196,9 @@ extension ControlAnswers {
             for root in try await node.roots() { try await client.send(.root(RootReport(root))) }
             return
         }
-        let entry = try await node.entry(try CID(root), path: path)
+        let options = FetchOptions(root: try CID(root), path: path, scope: .listing)
+        try await fetch(options, client)
+        let entry = try await node.entry(options.root, path: path)
         guard entry.kind == .directory else {
             return try await client.send(.entry(EntryReport(entry, at: [])))
         }
