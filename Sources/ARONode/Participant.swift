@@ -61,6 +61,7 @@ public struct Participant: ~Copyable {
             peerConnected(peer, facts, at: now, book: &book)
         case .peerGone(let peer):
             kademlia.peerGone(peer, at: now, book: &book, into: &kademliaOut)
+            exchange.peerUnreachable(peer, at: now)
             gossip.peerGone(peer, at: now, book: &book, identity: identity, into: &gossipOut)
         case .peerUnreachable(let peer):
             kademlia.peerUnreachable(peer, at: now, book: &book, into: &kademliaOut)

@@ -63,7 +63,7 @@ extension NodeHandle {
 
     /// Content that is here as a whole is listed, and offered again after a restart.
     private func fetched(_ options: FetchOptions, _ progress: FetchProgress) async {
-        guard options.path.isEmpty, options.range == nil else { return }
+        guard options.path.isEmpty, options.range == nil, options.scope == .all else { return }
         do {
             try await content.noteFetched(options.root, byteCount: progress.bytesStored)
         } catch {
