@@ -14,7 +14,7 @@ extension HyParView {
     ) {
         requests.removeAll { $0.peer == peer }
         partings.removeAll { $0.peer == peer }
-        lost.removeAll { $0.peer == peer }
+        foundLost(peer, at: now)
         passiveView.remove(peer)
         guard !isNeighbour(peer) else { return }
         if neighbours.count >= configuration.activeMax {
@@ -98,6 +98,7 @@ extension HyParView {
         requests.removeAll { $0.peer == peer }
         partings.removeAll { $0.peer == peer }
         lost.removeAll { $0.peer == peer }
+        if door == peer { door = nil }
         passiveView.remove(peer)
         _ = removeNeighbour(peer, .left, at: now, &out)
     }
