@@ -142,9 +142,18 @@ extension HyParView {
             let usable = reach(of: peer, book).usable(addresses, limit: Contact.addressesMax)
             send(.join(addresses: usable), to: peer, into: &out)
         case .newcomer, .lost: send(.neighbour(.high), to: peer, into: &out)
-        case .refill:
-            send(.neighbour(neighbours.isEmpty ? .high : .low), to: peer, into: &out)
+        case .refill: send(.neighbour(refillPriority), to: peer, into: &out)
         }
+    }
+
+    /// High without neighbours (§4.3). Deviation: also for who was refused many times, or a few nodes
+    /// that know of full ones only stay a network of their own.
+    private var refillPriority: MembershipPriority {
+        guard !neighbours.isEmpty else { return .high }
+        let patience =
+            neighbours.count + 1 < configuration.activeMax
+            ? configuration.refusalsUrgent : configuration.refusalsMax
+        return pace.refusals >= patience ? .high : .low
     }
 
     /// How long an answer is awaited.

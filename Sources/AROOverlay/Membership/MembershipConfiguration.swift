@@ -46,6 +46,10 @@ public struct MembershipConfiguration: Sendable {
     public var refillLast = Duration.seconds(30)
     /// The longest such wait while more than one place is empty. A guess.
     public var refillUrgent = Duration.seconds(4)
+    /// Refusals in a row after which room is demanded, with one place empty and with more. Guesses:
+    /// twenty minutes, and half a one.
+    public var refusalsMax = 40
+    public var refusalsUrgent = 8
 
     /// Peers that failed and are asked again: what finds the other half after a partition. A guess.
     public var lostMax = 8

@@ -43,7 +43,7 @@ struct HyParViewScaleTests {
     @Test("with a tenth of all messages lost the views are connected and symmetric at rest")
     func loss() {
         let world = Self.settled(seed: 2, 600, loss: 10)
-        #expect(world.isConnected)
+        #expect(world.isConnected, "\(world.components)")
         let underWay = world.nodes.reduce(0) { $0 + ($1.view.isAtRest ? 0 : 1) }
         #expect(world.oneSided.count <= underWay)
         world.loss = 0
@@ -52,9 +52,9 @@ struct HyParViewScaleTests {
         #expect(world.degrees[5] >= 480, "\(world.degrees)")
     }
 
-    @Test("survivors of a mass failure heal to one connected graph", arguments: [30, 50, 80])
+    @Test("survivors of a mass failure heal to one connected graph", arguments: [30, 80])
     func massFailure(percent: Int) {
-        let world = Self.settled(seed: 3, 500)
+        let world = Self.settled(seed: 3, 400)
         world.kill(percent: percent)
         #expect(percent < 80 || !world.isConnected, "or nothing was to heal")
         world.run(for: .seconds(60))
@@ -66,7 +66,7 @@ struct HyParViewScaleTests {
 
     @Test("after five minutes apart the two sides mix again by themselves", arguments: [50, 10])
     func partition(percent: Int) {
-        let world = Self.settled(seed: 4, 400)
+        let world = Self.settled(seed: 4, 300)
         for node in world.nodes where world.generator.chance(percent, in: 100) { node.side = 1 }
         let sides = world.nodes.map(\.side)
         func crossing() -> Int {
@@ -78,7 +78,7 @@ struct HyParViewScaleTests {
         world.noticeSilence()
         world.run(for: .minutes(5))
         #expect(crossing() == 0)
-        #expect(world.degrees[5] * 10 >= 400 * 8, "each side is whole: \(world.degrees)")
+        #expect(world.degrees[5] * 10 >= 300 * 8, "each side is whole: \(world.degrees)")
         for node in world.nodes { node.side = 0 }
         world.run(for: .minutes(3))
         #expect(world.isConnected)
