@@ -23,8 +23,8 @@ struct AROMain: AsyncParsableCommand {
         subcommands: [
             NodeCommand.self, PutCommand.self, GetCommand.self, ListCommand.self,
             ProvidersCommand.self, PinCommand.self, PublishCommand.self, ResolveCommand.self,
-            PeersCommand.self, StatusCommand.self, IDCommand.self, ProveCommand.self,
-            VerifyCommand.self, DemoCommand.self,
+            PeersCommand.self, MembersCommand.self, TopicCommand.self, StatusCommand.self,
+            IDCommand.self, ProveCommand.self, VerifyCommand.self, DemoCommand.self,
         ])
 
     static func main() async {
@@ -64,6 +64,14 @@ struct NodeOptions: ParsableArguments {
     func ask(_ command: ControlCommand, _ take: (ControlClient.Message) throws -> Void) throws {
         let client = try ControlClient(dataDirectory: path, command)
         while let message = try client.next() { try take(message) }
+    }
+
+    /// As ``ask(_:_:)``, but hangs up once `take` says that it wants no more.
+    func askUntil(
+        _ command: ControlCommand, _ take: (ControlClient.Message) throws -> Bool
+    ) throws {
+        let client = try ControlClient(dataDirectory: path, command)
+        while let message = try client.next(), try take(message) {}
     }
 }
 

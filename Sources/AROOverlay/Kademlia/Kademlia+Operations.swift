@@ -32,8 +32,7 @@ extension Kademlia {
     private func makeLookup(
         _ key: DHTKey, paths: Int, _ book: borrowing PeerBook
     ) -> Lookup {
-        // More than k, so that those that died can be replaced without asking others.
-        let start = table.closest(to: key, count: 2 * configuration.k, configuration, book)
+        let start = startingPoints(for: key, book)
         var roundTrips: [RoundTripClass] = []
         roundTrips.reserveCapacity(start.count)
         for handle in start {

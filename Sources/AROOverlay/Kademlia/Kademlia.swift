@@ -21,6 +21,7 @@ public struct Kademlia: ~Copyable {
     public var addresses: [SocketAddress] = []
 
     var table: RoutingTable
+    var heard = HeardOf()
     var store = RecordStore()
     var requests = Requests()
     var rates = AskingRates()
@@ -236,6 +237,7 @@ public struct Kademlia: ~Copyable {
     /// Every peer that must stay in the book. The outbox must have been drained.
     public func forEachUsedHandle(_ body: (PeerHandle) -> Void) {
         table.forEachHandle(body)
+        for peer in heard.peers { body(peer) }
         rates.forEachHandle(body)
         for request in requests.pending { body(request.peer) }
         for operation in operations { operation.forEachHandle(body) }
