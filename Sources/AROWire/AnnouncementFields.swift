@@ -7,7 +7,7 @@
 ///   1 flags        u8: 1 leaving, 2 serves the DHT
 ///   2 addresses    count u8 (1...4) · addresses (KademliaContact.swift)
 ///   3 NAT class    u8 (1...4)
-///   4 coordinate   1...40 bytes
+///   4 coordinate   24 bytes (Coordinate.swift)
 ///   5 storage      offered varint · free varint, at most as much
 ///   6 bandwidth    up varint · down varint, bytes a second
 ///   7 models       count u8 (1...8) · for each: name length u8 (1...64) · name, UTF-8 ·
@@ -50,8 +50,8 @@ struct AnnouncementFields {
             out.appendField(Tag.addresses) { $0.appendCompact(offer.addresses) }
         }
         if offer.nat != .unknown { out.appendField(Tag.nat) { $0.append(offer.nat.rawValue) } }
-        if !offer.coordinate.isEmpty {
-            out.appendField(Tag.coordinate) { $0.append(contentsOf: offer.coordinate) }
+        if let coordinate = offer.coordinate {
+            out.appendField(Tag.coordinate) { $0.appendCoordinate(coordinate) }
         }
         if offer.storage != StorageOffer() {
             out.appendField(Tag.storage) {
@@ -115,11 +115,7 @@ struct AnnouncementFields {
             guard let nat = NATClass(rawValue: try field.u8()) else { throw .unknown }
             guard nat != .unknown else { throw .notCanonical }
             offer.nat = nat
-        case Tag.coordinate:
-            guard (1...Offer.coordinateBytesMax).contains(field.remaining) else {
-                throw .outOfBounds
-            }
-            offer.coordinate = field.rest().array
+        case Tag.coordinate: offer.coordinate = try field.coordinate()
         case Tag.storage:
             offer.storage = StorageOffer(
                 offeredBytes: try field.varint(), freeBytes: try field.varint())

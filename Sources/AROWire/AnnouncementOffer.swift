@@ -7,8 +7,8 @@ public struct Offer: Hashable, Sendable {
     /// Where the node may be reached, best first.
     public var addresses: [SocketAddress] = []
     public var nat = NATClass.unknown
-    /// Network coordinate in its own compact encoding, opaque here; empty where there is none.
-    public var coordinate: [UInt8] = []
+    /// Where the node stands in the space of round-trip times; nil before it knows.
+    public var coordinate: Coordinate?
     public var storage = StorageOffer()
     public var bandwidth = MeasuredBandwidth()
     public var models: [ModelOffer] = []
@@ -17,9 +17,6 @@ public struct Offer: Hashable, Sendable {
     /// Whether the node answers look-ups and keeps records of the DHT.
     public var servesDHT = false
 
-    /// The coordinate of eight dimensions with height and error takes about half. A guess at what
-    /// later kinds need.
-    public static let coordinateBytesMax = 40
     /// Eight models with names of usual length fit a statement. A guess at what one node serves.
     public static let modelsMax = 8
     public static let softwareBytesMax = 32
@@ -32,7 +29,6 @@ public struct Offer: Hashable, Sendable {
         var out = self
         out.addresses = Array(
             addresses.lazy.filter { !$0.isUnusable }.prefix(Contact.addressesMax))
-        if coordinate.count > Self.coordinateBytesMax { out.coordinate = [] }
         out.storage = storage.bounded
         out.bandwidth = bandwidth.bounded
         if software.utf8.count > Self.softwareBytesMax { out.software = "" }

@@ -10,7 +10,8 @@ extension Offer {
     func differsMaterially(from old: Offer) -> Bool {
         if addresses != old.addresses || nat != old.nat { return true }
         if servesDHT != old.servesDHT || software != old.software { return true }
-        if coordinate.isEmpty != old.coordinate.isEmpty { return true }
+        // Where a coordinate drifts to, renewals tell soon enough.
+        if (coordinate == nil) != (old.coordinate == nil) { return true }
         return storage.differsMaterially(from: old.storage)
             || bandwidth.differsMaterially(from: old.bandwidth)
             || Self.differ(models, old.models)
