@@ -54,17 +54,21 @@ public struct AnnouncementConfiguration: Sendable {
 
     /// Rumours that come together leave together. A guess: a few hops of it are not noticed.
     public var rumourDelay = Duration.milliseconds(5)
+    /// What an exchange brings is pushed on only if it was issued this lately; else a newcomer would
+    /// push the whole network back to its neighbours. A guess.
+    public var rumourAgeMax = Duration.minutes(1)
     /// Rumours that wait to be pushed; more are left to anti-entropy. A guess.
     public var rumoursMax = 256
 
     // MARK: Anti-entropy
 
     /// The interval between exchanges: the shorter while they find differences, the longer while
-    /// they do not. Demers §1.3 leaves it open. Guesses: an idle node sends 0.1 packets a second.
+    /// they do not. Demers §1.3 leaves it open. Guesses: an idle node of fifty sends 0.12 packets a
+    /// second.
     public var exchangeMin = Duration.seconds(1)
-    public var exchangeMax = Duration.seconds(20)
-    /// Statements found by an exchange that make the next one come sooner: one datagram full.
-    public var exchangeGain = 3
+    public var exchangeMax = Duration.seconds(25)
+    /// Statements found by an exchange that make the next one come sooner: two datagrams full.
+    public var exchangeGain = 6
     /// An answer is waited for this long. A guess: the slowest useful peer, and a handshake.
     public var answerTimeout = Duration.seconds(1)
     /// Times that a digest for a new neighbour is sent. A guess: 10 % loss each way leaves 1 %.
@@ -99,9 +103,9 @@ public struct AnnouncementConfiguration: Sendable {
     public var checksBurst = 1_200
     public var checksPerSecond = 100
     /// Obituaries taken from one neighbour at once, and then each second. Guesses: the death of a
-    /// quarter of the directory.
+    /// quarter of the directory, then little, as each may cost the network a refutation.
     public var obituariesBurst = 256
-    public var obituariesPerSecond = 20
+    public var obituariesPerSecond = 5
     /// Neighbours that are told of everything. A guess: HyParView's active view is 5.
     public var neighboursMax = 16
 

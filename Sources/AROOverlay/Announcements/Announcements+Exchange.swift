@@ -288,7 +288,8 @@ extension Announcements {
         for item in items {
             switch item {
             case .statement(let bytes):
-                let isNews = arrived(bytes, from: peer, at: now, book: &book, into: &out)
+                let isNews = arrived(
+                    bytes, isFresh: isFresh, from: peer, at: now, book: &book, into: &out)
                 if isNews, !isFresh { exchanges.gained += 1 }
             case .obituary(let place, let sequence):
                 obituaryArrived(

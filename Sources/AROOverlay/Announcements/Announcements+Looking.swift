@@ -47,6 +47,12 @@ extension Announcements {
         row(of: peer, book)?.sequence
     }
 
+    /// Where a live member says that it stands in the space of round-trip times.
+    public func coordinate(of peer: PeerHandle, book: borrowing PeerBook) -> Coordinate? {
+        guard let row = row(of: peer, book), row.state == .alive else { return nil }
+        return (try? Announcement(decoding: row.bytes.span.bytes))?.offer.coordinate
+    }
+
     /// All members that are remembered, in the order of their places. Decodes every statement.
     public var list: [Member] {
         var all: [Member] = []
@@ -60,7 +66,7 @@ extension Announcements {
     public var alive: [PeerHandle] { directory.alive }
 
     /// At most so many different live members, drawn at random.
-    public func sample(_ count: Int, using generator: inout Generator) -> [PeerHandle] {
+    public mutating func sample(_ count: Int) -> [PeerHandle] {
         var all = alive
         let count = min(max(count, 0), all.count)
         for i in 0..<count { all.swapAt(i, i + generator.below(all.count - i)) }

@@ -18,9 +18,11 @@ extension Announcements {
     // MARK: Statements
 
     /// Takes a statement. Returns whether it was news.
-    @discardableResult
+    ///
+    /// - Parameter isFresh: it was pushed, by one to whom it was news.
     mutating func arrived(
-        _ bytes: [UInt8], from sender: PeerHandle, at now: Instant, book: inout PeerBook,
+        _ bytes: [UInt8], isFresh: Bool, from sender: PeerHandle, at now: Instant,
+        book: inout PeerBook,
         into out: inout AnnouncementOutbox
     ) -> Bool {
         guard let head = Announcement.head(of: bytes.span.bytes) else {
@@ -42,7 +44,9 @@ extension Announcements {
             drops.count(.malformed)
             return false
         }
-        return take(statement, bytes, place, from: sender, at: now, book: &book, into: &out)
+        return take(
+            statement, bytes, place, isFresh: isFresh, from: sender, at: now, book: &book,
+            into: &out)
     }
 
     private enum Worth {
@@ -67,8 +71,9 @@ extension Announcements {
     }
 
     private mutating func take(
-        _ statement: Announcement, _ bytes: [UInt8], _ place: UInt64, from sender: PeerHandle,
-        at now: Instant, book: inout PeerBook, into out: inout AnnouncementOutbox
+        _ statement: Announcement, _ bytes: [UInt8], _ place: UInt64, isFresh: Bool,
+        from sender: PeerHandle, at now: Instant, book: inout PeerBook,
+        into out: inout AnnouncementOutbox
     ) -> Bool {
         let i = directory.index(at: place)
         var room = Directory.Room.free
@@ -94,7 +99,10 @@ extension Announcements {
         book.suggest(statement.offer.addresses, for: peer)
         let row = row(of: statement, bytes, peer, at: now)
         if case .instead(let victim) = room { evict(victim, into: &out) }
-        keep(row, statement, from: sender, at: now, into: &out)
+        let age = wallClock(at: now) - statement.issued
+        keep(
+            row, statement, isRecent: isFresh || age <= configuration.rumourAgeMax, from: sender,
+            at: now, into: &out)
         return true
     }
 
@@ -120,33 +128,31 @@ extension Announcements {
         if row.state == .alive { out.events.append(.evicted(row.peer)) }
     }
 
-    /// Keeps a verified statement, and passes it on unless it only renews.
+    /// Keeps a verified statement, says what it means, and passes it on unless it only renews or is
+    /// old.
     private mutating func keep(
-        _ row: Directory.Row, _ statement: Announcement, from sender: PeerHandle,
+        _ row: Directory.Row, _ statement: Announcement, isRecent: Bool, from sender: PeerHandle,
         at now: Instant, into out: inout AnnouncementOutbox
     ) {
         let old = directory.put(row)
         tombstones.remove(row.place)
         doubts.removeAll { $0.peer == row.peer }
-        let isNews: Bool
+        var isNews = old?.state != .alive
         if statement.isLeaving {
-            end(directory.index(at: row.place)!, as: .left, at: now)
             isNews = old?.state != .left
+            end(directory.index(at: row.place)!, as: .left, at: now)
             if isNews { out.events.append(.left(row.peer)) }
         } else if let old, old.state == .alive {
             isNews = differsMaterially(statement.offer, old.bytes)
             out.events.append(.updated(row.peer))
+        } else if old?.state == .failed {
+            out.events.append(.refuted(row.peer, sequence: row.sequence))
         } else {
-            isNews = true
-            out.events.append(
-                old?.state == .failed
-                    ? .refuted(row.peer, sequence: row.sequence) : .joined(row.peer))
+            out.events.append(.joined(row.peer))
         }
-        if isNews {
-            rumour(
-                Rumours.Row(peer: row.peer, place: row.place, source: sender, obituary: nil),
-                at: now)
-        }
+        guard isNews, isRecent || old?.state == .failed else { return }
+        rumour(
+            Rumours.Row(peer: row.peer, place: row.place, source: sender, obituary: nil), at: now)
     }
 
     private func differsMaterially(_ offer: Offer, _ old: [UInt8]) -> Bool {
