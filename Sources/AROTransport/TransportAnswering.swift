@@ -310,10 +310,9 @@ extension Transport {
     private mutating func finishXX(
         _ session: SessionPointer, _ introduction: Introduction, at now: Instant
     ) {
-        let sample = session.pointee.attempt!.roundTrip(at: now)
         establish(session, introduction, at: now)
         session.pointee.protection = protection(of: session, at: now)
-        if let sample { session.pointee.connection!.sampled(roundTrip: sample, at: now) }
+        handshakeAnswered(session, at: now)
         endAttempt(session)
         events.append(
             .connected(

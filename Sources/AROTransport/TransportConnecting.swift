@@ -142,12 +142,29 @@ extension Transport {
         session.pointee.attempt!.transmissions += 1
         var pause = limits.addressStagger
         if place == count - 1 {
-            pause = limits.handshakeRetransmit * Int64(1 << min(round, 16))
+            pause = retransmitPause * Int64(1 << min(round, 16))
             // Spread, so that peers that lost the same packets do not meet again.
             pause += .nanoseconds(Int64(generator.below(Int(pause.nanoseconds / 8) + 1)))
         }
         session.pointee.attempt!.nextTransmission = now + pause
         markReady(session)
+    }
+
+    /// Until an initiation that was not answered goes again: by then most peers have answered.
+    private var retransmitPause: Duration {
+        let limits = configuration.endpoint
+        return min(
+            max(handshakeTimes.bound, limits.handshakeRetransmitMin),
+            limits.handshakeRetransmitMax)
+    }
+
+    /// A handshake was answered: the connection and the endpoint learn how long it took.
+    mutating func handshakeAnswered(_ session: SessionPointer, at now: Instant) {
+        guard let sample = session.pointee.attempt!.roundTrip(at: now) else {
+            return handshakeTimes.wasAmbiguous()
+        }
+        handshakeTimes.measured(sample)
+        session.pointee.connection!.sampled(roundTrip: sample, at: now)
     }
 
     /// Looks after a handshake whose time has come; false where it ended the session.
@@ -253,9 +270,7 @@ extension Transport {
         session.pointee.address = address
         session.pointee.remoteID = response.connection
         establish(session, response.introduction, at: now)
-        if let sample = session.pointee.attempt!.roundTrip(at: now) {
-            session.pointee.connection!.sampled(roundTrip: sample, at: now)
-        }
+        handshakeAnswered(session, at: now)
         events.append(
             .connected(
                 Connected(
@@ -304,7 +319,7 @@ extension Transport {
         let count = session.pointee.attempt!.transmissions
         // By now the round-trip time is known, and all that we send waits for this packet.
         let known = session.pointee.connectionStatistics!
-        let longest = configuration.endpoint.handshakeRetransmit
+        let longest = configuration.endpoint.handshakeRetransmitMax
         let pause = known.hasRoundTrip ? min(longest, known.smoothedRoundTrip * 3 / 2) : longest / 4
         session.pointee.attempt!.due = session.pointee.address
         session.pointee.attempt!.transmissions += 1
