@@ -295,20 +295,7 @@ extension Transport {
         introduction(for: session.pointee.localID, at: now).encode(into: &payload)
         // The answer to the PING confirms that the completion arrived.
         session.pointee.connection!.ping()
-        let overhead = Packet.responseHeader + NoiseHandshake.Pattern.xx.overhead(2)
-        writeFrames(
-            of: session, behind: &payload,
-            atMost: WireLimits.datagramFloor - overhead - payload.count, at: now)
-        var packet: [UInt8] = [PacketType.completion.rawValue]
-        packet.appendU64(session.pointee.remoteID.value)
-        do throws(HandshakeFailure) {
-            try session.pointee.attempt!.noise.write(payload.span.bytes, into: &packet)
-        } catch {
-            drop(.forgedHandshake)
-            return forget(session, .closed(session.pointee.id, .violation(.protocolViolation)))
-        }
-        session.pointee.protection = protection(of: session, at: now)
-        session.pointee.attempt!.packet = packet
+        guard writeLast(.completion, &payload, of: session, at: now) else { return }
         session.pointee.attempt!.stage = .completing
         session.pointee.attempt!.expiresAt = now + configuration.endpoint.handshakeTimeout
         session.pointee.attempt!.transmissions = 0
@@ -369,6 +356,30 @@ extension Transport {
             // The peer asks anew only where it has lost the session.
             forget(older, .closed(id, .superseded))
         }
+    }
+
+    /// Writes the last message of a handshake: the payload, and behind it the first frames. From then
+    /// on the session has keys. Returns false where the peer's key was useless, which ended it.
+    mutating func writeLast(
+        _ type: PacketType, _ payload: inout [UInt8], of session: SessionPointer, at now: Instant
+    ) -> Bool {
+        let pattern = session.pointee.attempt!.noise.pattern
+        let overhead = Packet.responseHeader + pattern.overhead(pattern == .ik ? 1 : 2)
+        writeFrames(
+            of: session, behind: &payload,
+            atMost: WireLimits.datagramFloor - overhead - payload.count, at: now)
+        var packet: [UInt8] = [type.rawValue]
+        packet.appendU64(session.pointee.remoteID.value)
+        do throws(HandshakeFailure) {
+            try session.pointee.attempt!.noise.write(payload.span.bytes, into: &packet)
+        } catch {
+            drop(.forgedHandshake)
+            forget(session, .closed(session.pointee.id, .violation(.protocolViolation)))
+            return false
+        }
+        session.pointee.protection = protection(of: session, at: now)
+        session.pointee.attempt!.packet = packet
+        return true
     }
 
     func protection(of session: SessionPointer, at now: Instant) -> PacketProtection {
