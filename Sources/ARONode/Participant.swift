@@ -46,7 +46,8 @@ public struct Participant: ~Copyable {
         ownAddresses = OwnAddresses(listening: configuration.addresses)
         kademlia.addresses = ownAddresses.best
         gossip.addresses = ownAddresses.best
-        gossip.begin(configuration.ownOffer)
+        var nobody = PeerBook()
+        gossip.begin(configuration.ownOffer, at: now, book: &nobody)
         self.configuration = configuration
         self.identity = identity
     }

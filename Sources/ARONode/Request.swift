@@ -161,7 +161,7 @@ public struct NodeStatus: Hashable, Sendable {
     public var isIsolated = false
     public var sessions = 0
     public var tablePeers = 0
-    /// Members that announced themselves and are held for alive, ourselves among them.
+    /// Members that announced themselves and are held for alive, without us.
     public var members = 0
     /// Of the active and of the passive view.
     public var neighbours = 0

@@ -8,7 +8,7 @@ extension Gossip {
     public var neighbours: [PeerHandle] { membership.active }
     public var passiveView: [PeerHandle] { membership.passive }
 
-    /// Members held for alive, ourselves among them.
+    /// Members held for alive, without us.
     public var memberCount: Int { announcements.count }
     public var memberCounts: MemberCounts { announcements.counts }
     /// In the order of their places in the key space.

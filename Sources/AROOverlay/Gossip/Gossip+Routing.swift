@@ -48,7 +48,7 @@ extension Gossip {
             out.events.append(.member(.neighbourDown, peer))
         case .isolated:
             let members = announcements.sample(
-                configuration.offeredWhenIsolated, using: &generator)
+                configuration.offeredWhenIsolated)
             if !members.isEmpty {
                 membership.offered(members, at: now, book: &book, into: &membershipOut)
             }

@@ -38,7 +38,6 @@ public struct Gossip: ~Copyable {
     var announcementsOut = AnnouncementOutbox()
     var topicsOut = TopicsOutbox()
     var watches = WatchCounts()
-    var generator: Generator
     /// What we offer, apart from what gossip itself knows: addresses, NAT, coordinate.
     var offer = Offer()
     var isOfferStale = true
@@ -49,7 +48,6 @@ public struct Gossip: ~Copyable {
     ) {
         self.configuration = configuration
         self.local = local
-        self.generator = generator.fork("gossip")
         membership = HyParView(
             configuration: configuration.membership, local: local, swarm: nil,
             generator: generator.fork("membership"), at: now)
@@ -68,8 +66,12 @@ public struct Gossip: ~Copyable {
 
     // MARK: Wishes
 
-    /// What is offered from the start: announced with the first input.
-    public mutating func begin(_ offer: Offer) { self.offer = offer }
+    /// Begins to be a member, alone: whoever comes finds a neighbour. What is offered is announced
+    /// with the first input.
+    public mutating func begin(_ offer: Offer, at now: Instant, book: inout PeerBook) {
+        self.offer = offer
+        membership.join(through: [], at: now, book: &book, into: &membershipOut)
+    }
 
     /// Enters the overlay through peers with whom sessions exist.
     public mutating func join(

@@ -13,7 +13,7 @@ public struct MemberEvent: Hashable, Sendable {
 }
 
 extension NodeHandle {
-    /// The members of the network that announced themselves, this node among them: all of them in
+    /// The members of the network that announced themselves, without this node: all of them in
     /// a network of up to ``AnnouncementConfiguration/directoryMax``, a fair sample in a larger one.
     public func members() async throws -> [MemberStatus] {
         guard case .members(let members) = try await answer(.members) else { return [] }
