@@ -133,6 +133,9 @@ public struct Announcements: ~Copyable {
     public mutating func peerUnreachable(
         _ peer: PeerHandle, at now: Instant, into out: inout AnnouncementOutbox
     ) {
+        if let current = exchanges.current, current.peer == peer, current.purpose == .renewal {
+            renewalFailed(current, at: now, into: &out)
+        }
         exchanges.ended(with: peer)
         for i in doubts.indices where doubts[i].peer == peer { doubts[i].until = now }
         settleDoubts(at: now, into: &out)
@@ -173,7 +176,8 @@ public struct Announcements: ~Copyable {
         let period = configuration.period(members: members)
         let statement = Announcement(
             offer: offer, isLeaving: own.isLeaving, sequence: own.nextSequence(wallClock: time),
-            issued: time, lifetime: period * configuration.periodsOfLifetime,
+            issued: time,
+            lifetime: period * configuration.periodsOfLifetime * (directory.isFull ? 2 : 1),
             signedBy: identity)
         let bytes = statement.bytes
         let handle = book.intern(local)
