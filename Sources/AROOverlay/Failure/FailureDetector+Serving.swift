@@ -15,7 +15,7 @@ extension FailureDetector {
             let vitals = Vitals(incarnation: vitals.incarnation, coordinate: vitals.coordinate)
             return out.send(.ack(Ack(number: ping.number, vitals: vitals)), to: peer)
         }
-        read(ping.vitals, i, at: now, book: &book)
+        read(ping.vitals, i, at: now, book: &book, into: &out)
         let ack = Ack(number: ping.number, vitals: vitals(for: peer, book))
         out.send(.ack(ack), to: peer)
         if let suspected = ping.suspected { suspectedSelf(suspected, at: now, into: &out) }
@@ -53,7 +53,7 @@ extension FailureDetector {
     ) {
         guard let i = index(of: peer), let p = probe(of: peer), probes[p].matches(ack.number)
         else { return drops.count(.unasked) }
-        read(ack.vitals, i, at: now, book: &book)
+        read(ack.vitals, i, at: now, book: &book, into: &out)
         if let roundTrip = probes[p].roundTrip(ack.number, at: now) {
             watches[i].measured(roundTrip)
             out.events.append(.roundTrip(peer, roundTrip, ack.vitals.coordinate))
@@ -64,7 +64,10 @@ extension FailureDetector {
         concluded(p, at: now, into: &out)
     }
 
-    private mutating func read(_ vitals: Vitals, _ i: Int, at now: Instant, book: inout PeerBook) {
+    private mutating func read(
+        _ vitals: Vitals, _ i: Int, at now: Instant, book: inout PeerBook,
+        into out: inout FailureOutbox
+    ) {
         watches[i].exchanged = now
         watches[i].named(incarnation: vitals.incarnation)
         if let read = watches[i].neighboursRead,
@@ -85,6 +88,23 @@ extension FailureDetector {
             coWatchers.insert(handle)
         }
         watches[i].coWatchers = coWatchers
+        let includeUs = vitals.neighbours.contains { $0.id == local }
+        out.events.append(.neighbours(of: peer, includeUs: includeUs))
+    }
+
+    /// A statement of a watched peer came that is newer than any that we know, signed by itself: while
+    /// the peer is suspected, that is as good as another's word that it lives.
+    public mutating func stated(
+        _ peer: PeerHandle, incarnation: UInt64, at now: Instant, into out: inout FailureOutbox
+    ) {
+        guard let i = index(of: peer), incarnation > watches[i].incarnation else { return }
+        watches[i].named(incarnation: incarnation)
+        guard let p = probe(of: peer), probes[p].stage == .suspected,
+            watches[i].hearsay < configuration.hearsayMax
+        else { return }
+        watches[i].hearsay += 1
+        concluded(p, at: now, into: &out)
+        settle()
     }
 
     mutating func vouched(

@@ -232,7 +232,7 @@ public struct FailureDetector: Sendable {
     func probe(of peer: PeerHandle) -> Int? { probes.firstIndex { $0.peer == peer } }
 
     /// Keeps the deadline, as it is asked for after every input.
-    private mutating func settle() {
+    mutating func settle() {
         var next: Instant?
         for watch in watches where !watch.isProbed { next = earliest(next, watch.due) }
         for probe in probes { next = earliest(next, probe.deadline) }

@@ -26,6 +26,8 @@ public enum FailureEvent: Hashable, Sendable {
     case suspectedSelf(incarnation: UInt64)
     /// An ack came, this long after its ping.
     case roundTrip(PeerHandle, Duration, Coordinate?)
+    /// A watched peer listed its neighbours, with or without us.
+    case neighbours(of: PeerHandle, includeUs: Bool)
 }
 
 /// What is known of a watched peer.
@@ -54,6 +56,19 @@ public enum FailureDrop: Int, Hashable, Sendable, CaseIterable {
     case askedAgain
     /// More peers to watch than there is room for.
     case noRoom
+
+    public var name: String {
+        switch self {
+        case .malformed: "probe-malformed"
+        case .tooMany: "probe-over-rate"
+        case .notWatched: "probe-not-watched"
+        case .unasked: "probe-unasked"
+        case .notCoWatcher: "probe-not-co-watcher"
+        case .stale: "probe-stale"
+        case .askedAgain: "probe-asked-again"
+        case .noRoom: "probe-no-room"
+        }
+    }
 }
 
 struct FailureDropCounts: Sendable {

@@ -39,15 +39,16 @@ extension Gossip {
     ) {
         switch event {
         case .neighbourUp(let peer):
-            watch(peer, at: now)
-            announcements.neighbourUp(peer, at: now, book: &book, into: &announcementsOut)
+            watch(peer, at: now, book: book)
+            announcements.neighbourUp(peer, at: now, book: book, into: &announcementsOut)
             out.events.append(.member(.neighbourUp, peer))
         case .neighbourDown(let peer, _):
             unwatch(peer)
-            announcements.neighbourDown(peer, at: now)
+            announcements.neighbourDown(peer)
             out.events.append(.member(.neighbourDown, peer))
         case .isolated:
-            let members = announcements.sample(configuration.offeredWhenIsolated)
+            let members = announcements.sample(
+                configuration.offeredWhenIsolated, using: &generator)
             if !members.isEmpty {
                 membership.offered(members, at: now, book: &book, into: &membershipOut)
             }
@@ -64,15 +65,15 @@ extension Gossip {
         case .cleared(let peer): out.events.append(.member(.cleared, peer))
         case .failed(let peer, let incarnation):
             neighbourFailed(peer, at: now, book: &book)
+            let newest = max(incarnation, announcements.sequence(of: peer, book: book) ?? 0)
             announcements.obituary(
-                of: peer, incarnation: incarnation, at: now, book: &book,
-                into: &announcementsOut)
+                of: peer, incarnation: newest, at: now, book: book, into: &announcementsOut)
         case .lost(let peer): neighbourFailed(peer, at: now, book: &book)
         case .suspectedSelf(let incarnation):
             announcements.refute(incarnation: incarnation, at: now)
         case .roundTrip(let peer, let roundTrip, let coordinate):
             measured(roundTrip, to: peer, coordinate, at: now, book: book)
-            topics.measured(roundTrip, to: peer)
+            topics.roundTripMeasured(peer, roundTrip)
         case .neighbours(let peer, let includeUs):
             membership.neighboursListed(
                 by: peer, includingUs: includeUs, at: now, book: &book, into: &membershipOut)
@@ -92,13 +93,15 @@ extension Gossip {
     ) {
         switch event {
         case .joined(let peer): out.events.append(.member(.joined, peer))
-        case .updated(let peer): out.events.append(.member(.updated, peer))
+        case .updated(let peer):
+            stated(peer, at: now, book: book)
+            out.events.append(.member(.updated, peer))
         case .failed(let peer): out.events.append(.member(.failed, peer))
         case .left(let peer): out.events.append(.member(.left, peer))
         case .expired(let peer): out.events.append(.member(.expired, peer))
         case .evicted(let peer): out.events.append(.member(.evicted, peer))
         case .refuted(let peer, let sequence):
-            detector.refuted(peer, incarnation: sequence, at: now, into: &failureOut)
+            detector.stated(peer, incarnation: sequence, at: now, into: &failureOut)
             out.events.append(.member(.refuted, peer))
         case .accused, .announced: break
         }
@@ -108,7 +111,7 @@ extension Gossip {
         _ event: TopicsEvent, at now: Instant, book: inout PeerBook, into out: inout GossipOutbox
     ) {
         switch event {
-        case .neighbourUp(_, let peer): watch(peer, at: now)
+        case .neighbourUp(_, let peer): watch(peer, at: now, book: book)
         case .neighbourDown(_, let peer): unwatch(peer)
         default: break
         }
@@ -117,9 +120,19 @@ extension Gossip {
 
     // MARK: What parts must know
 
-    private mutating func watch(_ peer: PeerHandle, at now: Instant) {
+    private mutating func watch(
+        _ peer: PeerHandle, at now: Instant, book: borrowing PeerBook
+    ) {
         guard watches.add(peer) else { return }
-        detector.watch(peer, incarnation: announcements.sequence(of: peer) ?? 0, at: now)
+        let known = announcements.sequence(of: peer, book: book) ?? 0
+        detector.watch(peer, incarnation: known, at: now)
+    }
+
+    private mutating func stated(
+        _ peer: PeerHandle, at now: Instant, book: borrowing PeerBook
+    ) {
+        guard let sequence = announcements.sequence(of: peer, book: book) else { return }
+        detector.stated(peer, incarnation: sequence, at: now, into: &failureOut)
     }
 
     private mutating func unwatch(_ peer: PeerHandle) {
@@ -131,13 +144,16 @@ extension Gossip {
         _ roundTrip: Duration, to peer: PeerHandle, _ told: Coordinate?, at now: Instant,
         book: borrowing PeerBook
     ) {
-        guard let place = told ?? announcements.coordinate(of: peer) else { return }
+        guard
+            let place = told
+                ?? announcements.entry(of: peer, book: book)?.announcement.offer.coordinate
+        else { return }
         if coordinates.measured(roundTrip, to: peer, at: place, at: now) { isOfferStale = true }
     }
 
     mutating func refreshVitals() {
         detector.vitals = OwnVitals(
-            incarnation: announcements.ownSequence, coordinate: coordinates.coordinate,
+            incarnation: announcements.sequence, coordinate: coordinates.coordinate,
             neighbours: membership.active)
     }
 
@@ -146,7 +162,8 @@ extension Gossip {
         isOfferStale = false
         var offer = offer
         offer.addresses = addresses
-        offer.coordinate = coordinates.coordinate.bytes
+        offer.nat = nat
+        offer.coordinate = coordinates.sampleCount > 0 ? coordinates.coordinate : nil
         announcements.offer(offer, at: now)
     }
 }

@@ -29,7 +29,7 @@ extension Gossip {
         identity: borrowing Identity, into out: inout GossipOutbox
     ) throws(TopicFailure) -> UInt64 {
         let sequence = try topics.publish(
-            payload, in: topic, identity: identity, at: now, book: &book, into: &topicsOut)
+            topic, payload, identity: identity, at: now, book: &book, into: &topicsOut)
         route(at: now, book: &book, identity: identity, into: &out)
         return sequence
     }

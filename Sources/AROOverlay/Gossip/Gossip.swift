@@ -22,6 +22,11 @@ public struct Gossip: ~Copyable {
         }
     }
 
+    /// How our packets are translated, as far as we know.
+    public var nat = NATClass.unknown {
+        didSet { if nat != oldValue { isOfferStale = true } }
+    }
+
     var membership: HyParView
     var detector: FailureDetector
     var coordinates: Vivaldi
@@ -33,10 +38,10 @@ public struct Gossip: ~Copyable {
     var announcementsOut = AnnouncementOutbox()
     var topicsOut = TopicsOutbox()
     var watches = WatchCounts()
-    /// What we offer, apart from what gossip itself knows: addresses and coordinate.
+    var generator: Generator
+    /// What we offer, apart from what gossip itself knows: addresses, NAT, coordinate.
     var offer = Offer()
     var isOfferStale = true
-    var toldCoordinate = Coordinate.origin
 
     public init(
         configuration: GossipConfiguration = GossipConfiguration(), local: PeerID,
@@ -44,6 +49,7 @@ public struct Gossip: ~Copyable {
     ) {
         self.configuration = configuration
         self.local = local
+        self.generator = generator.fork("gossip")
         membership = HyParView(
             configuration: configuration.membership, local: local, swarm: nil,
             generator: generator.fork("membership"), at: now)
@@ -61,6 +67,9 @@ public struct Gossip: ~Copyable {
     }
 
     // MARK: Wishes
+
+    /// What is offered from the start: announced with the first input.
+    public mutating func begin(_ offer: Offer) { self.offer = offer }
 
     /// Enters the overlay through peers with whom sessions exist.
     public mutating func join(
@@ -87,8 +96,8 @@ public struct Gossip: ~Copyable {
         at now: Instant, book: inout PeerBook, identity: borrowing Identity,
         into out: inout GossipOutbox
     ) {
-        announcements.leave(at: now, identity: identity, into: &announcementsOut)
-        topics.leave(at: now, into: &topicsOut)
+        announcements.leave(at: now, book: &book, identity: identity, into: &announcementsOut)
+        topics.leaveAll(into: &topicsOut)
         membership.leave(into: &membershipOut)
         out.takeSends(of: &announcementsOut)
         out.takeSends(of: &topicsOut)
@@ -105,10 +114,13 @@ public struct Gossip: ~Copyable {
 
     /// A handshake with the peer was completed.
     public mutating func peerConnected(
-        _ peer: PeerHandle, roundTrip: Duration?, at now: Instant, book: borrowing PeerBook
+        _ peer: PeerHandle, roundTrip: Duration?, at now: Instant, book: inout PeerBook,
+        identity: borrowing Identity, into out: inout GossipOutbox
     ) {
+        refreshVitals()
         detector.heard(from: peer, at: now, into: &failureOut)
         if let roundTrip { measured(roundTrip, to: peer, nil, at: now, book: book) }
+        route(at: now, book: &book, identity: identity, into: &out)
     }
 
     /// Something authenticated that is not gossip's came from the peer.
@@ -133,8 +145,7 @@ public struct Gossip: ~Copyable {
         case .announcement:
             detector.heard(from: peer, at: now, into: &failureOut)
             announcements.received(
-                bytes, from: peer, at: now, book: &book, identity: identity,
-                into: &announcementsOut)
+                bytes, from: peer, at: now, book: &book, into: &announcementsOut)
         case .topic:
             detector.heard(from: peer, at: now, into: &failureOut)
             topics.received(bytes, from: peer, at: now, book: &book, into: &topicsOut)
@@ -173,7 +184,7 @@ public struct Gossip: ~Copyable {
             membership.peerUnreachable(peer, at: now, book: &book, into: &membershipOut)
         }
         topics.peerUnreachable(peer, at: now, book: &book, into: &topicsOut)
-        announcements.peerUnreachable(peer, at: now)
+        announcements.peerUnreachable(peer, at: now, into: &announcementsOut)
         route(at: now, book: &book, identity: identity, into: &out)
     }
 

@@ -15,6 +15,8 @@ struct WatchCounts: Sendable {
         return true
     }
 
+    func forEachHandle(_ body: (PeerHandle) -> Void) { for row in rows { body(row.peer) } }
+
     /// Whether the peer is no neighbour any more.
     mutating func remove(_ peer: PeerHandle) -> Bool {
         guard let i = rows.firstIndex(where: { $0.peer == peer }) else { return false }

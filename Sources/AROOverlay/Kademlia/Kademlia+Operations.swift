@@ -18,7 +18,8 @@ extension Kademlia {
             if case .place = goal { placed(key, held: 0, at: now) }
             return refuse(id, .tooManyOperations, into: &out)
         }
-        let lookup = makeLookup(key, paths: paths, book)
+        var lookup = makeLookup(key, paths: paths, book)
+        if case .place = goal { lookup.patience = .untilEnough }
         table.touch(key, at: now)
         operations.append(
             Operation(
@@ -162,9 +163,8 @@ extension Kademlia {
                 operation.name.map { .name($0) } ?? .failed(nobody ? .noPeers : .nameNotFound)
             end(i, outcome, at: now, into: &out)
         case .place(let record):
-            operations[i].placement = Placement(
-                record, at: operation.lookup.closest(configuration.k),
-                spares: operation.lookup.spares(configuration.k))
+            let (nearest, spares) = operation.lookup.holders()
+            operations[i].placement = Placement(record, at: nearest, spares: spares)
         }
     }
 

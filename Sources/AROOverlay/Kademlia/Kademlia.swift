@@ -25,7 +25,8 @@ public struct Kademlia: ~Copyable {
     var store = RecordStore()
     var requests = Requests()
     var rates = AskingRates()
-    var times: ResponseTimes
+    /// How long answers take, over all peers.
+    var times: PopulationTime
     var publications = Publications()
     var operations: [Operation] = []
     var generator: Generator
@@ -47,7 +48,7 @@ public struct Kademlia: ~Copyable {
         self.serves = serves
         self.generator = generator
         table = RoutingTable(local: DHTKey(peer: local), at: now)
-        times = ResponseTimes(first: configuration.expectedFirst)
+        times = PopulationTime(first: configuration.expectedFirst)
         clock = (wallClock, now)
     }
 

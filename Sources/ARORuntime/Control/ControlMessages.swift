@@ -150,6 +150,11 @@ public struct StatusReport: Codable, Hashable, Sendable {
     public var process: Int32
     public var uptimeSeconds: Double
     public var sessions: Int
+    public var members: Int
+    public var neighbours: Int
+    public var passivePeers: Int
+    public var topics: Int
+    public var localHealth: Int
     public var tablePeers: Int
     public var recordsHeld: Int
     public var rootsProvided: Int

@@ -9,7 +9,7 @@ public struct MemberReport: Codable, Hashable, Sendable {
     public var neighbour: Bool
     public var addresses: [String]
     public var sequence: UInt64
-    /// Seconds since the statement was issued, by our clock.
+    /// Seconds since the statement came, or the state came to be.
     public var ageSeconds: Int64
     public var roundTripMilliseconds: Double?
     /// By network coordinates, also for peers never met.
@@ -51,18 +51,18 @@ public struct TopicReport: Codable, Hashable, Sendable {
     /// Of a post: who published it.
     public var publisher: String?
     public var sequence: UInt64?
-    /// Seconds since 1970, by the publisher's clock.
-    public var issued: Int64?
     /// The payload in Base64.
     public var payload: String?
     /// Posts that were missed: dropped because they were not taken in time, or lost.
     public var missed: UInt64?
+    /// Posts of ours that nobody heard: there was no other subscriber.
+    public var unheard: UInt64?
+
+    public init(topic: String) { self.topic = topic }
 }
 
 /// A post that was published.
 public struct PublishedReport: Codable, Hashable, Sendable {
     public var topic: String
     public var sequence: UInt64
-    /// Neighbours in the topic that it was sent to at once.
-    public var neighbours: Int
 }
