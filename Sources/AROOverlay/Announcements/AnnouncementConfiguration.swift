@@ -70,8 +70,8 @@ public struct AnnouncementConfiguration: Sendable {
     public var exchangeMax = Duration.seconds(25)
     /// Statements found by an exchange that make the next one come sooner: two datagrams full.
     public var exchangeGain = 6
-    /// Where the directory is full, one exchange in so many is made with the member whose statement
-    /// runs out first. With it, an idle node asks each of its members once in five periods.
+    /// Where the directory is full, one exchange in so many is made with a member whose statement
+    /// runs out. With it, an idle node asks as many as it has in five periods.
     public var renewalOneIn = 2
     /// An answer is waited for this long. A guess: the slowest useful peer, and a handshake.
     public var answerTimeout = Duration.seconds(1)
@@ -85,6 +85,8 @@ public struct AnnouncementConfiguration: Sendable {
     /// that failed, as it may be back, or a partition over. Guesses.
     public var strangerOneIn = 16
     public var failedOneIn = 8
+    /// Where the directory is full, what strangers know is worth more. A guess.
+    public var strangerOneInFull = 4
     /// The side with the higher key lets the other begin with a new neighbour. A guess.
     public var syncDelay = Duration.milliseconds(30)
 

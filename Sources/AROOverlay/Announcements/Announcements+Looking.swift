@@ -99,6 +99,7 @@ extension Announcements {
     public func forEachUsedHandle(_ body: (PeerHandle) -> Void) {
         for row in directory.rows { body(row.peer) }
         for row in neighbourTable.rows { body(row.peer) }
+        for peer in others { body(peer) }
         for row in rumours.rows {
             body(row.peer)
             if let source = row.source { body(source) }

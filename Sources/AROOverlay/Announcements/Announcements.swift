@@ -18,6 +18,10 @@ public struct Announcements: ~Copyable {
     public let local: PeerID
     let localPlace: UInt64
 
+    /// Peers that are known from elsewhere, like the passive view: now and then an exchange is made
+    /// with one of them. Only who is met anew now and then keeps samples of a large network fair.
+    public var others: [PeerHandle] = []
+
     var directory: Directory
     var tombstones = Tombstones()
     var neighbourTable: NeighbourTable

@@ -146,16 +146,6 @@ struct Directory: Sendable {
         return nil
     }
 
-    /// The live member whose statement runs out first, and who is no neighbour.
-    func nextToExpire(protecting neighbours: borrowing NeighbourTable) -> Int? {
-        var best: Int?
-        for i in rows.indices where rows[i].state == .alive && !isOwn(i) {
-            if let best, rows[best].expires <= rows[i].expires { continue }
-            if !neighbours.contains(rows[i].peer) { best = i }
-        }
-        return best
-    }
-
     private mutating func count(_ row: Row, by step: Int) {
         guard row.peer != own else { return }
         switch row.state {
