@@ -33,7 +33,8 @@ public struct AnnouncementConfiguration: Sendable {
     /// network, as a directory's size is bounded. Guesses, made for a tenth of a packet a second.
     public var periodMin = Duration.minutes(10)
     public var periodPerMember = Duration.seconds(10)
-    /// A statement is valid for this many periods: two renewals may be missed.
+    /// A statement is valid for this many periods: two renewals may be missed. Twice as long where
+    /// the directory is full, as others will have to come and ask for it.
     public var periodsOfLifetime: Int64 = 3
     /// What matters little, like a coordinate that settles, is told after this time, then after
     /// twice of it, up to the period. A guess.
@@ -69,6 +70,9 @@ public struct AnnouncementConfiguration: Sendable {
     public var exchangeMax = Duration.seconds(25)
     /// Statements found by an exchange that make the next one come sooner: two datagrams full.
     public var exchangeGain = 6
+    /// Where the directory is full, one exchange in so many is made with a member whose statement
+    /// runs out. With it, an idle node asks as many as it has in five periods.
+    public var renewalOneIn = 2
     /// An answer is waited for this long. A guess: the slowest useful peer, and a handshake.
     public var answerTimeout = Duration.seconds(1)
     /// Times that a digest for a new neighbour is sent. A guess: 10 % loss each way leaves 1 %.
@@ -81,6 +85,8 @@ public struct AnnouncementConfiguration: Sendable {
     /// that failed, as it may be back, or a partition over. Guesses.
     public var strangerOneIn = 16
     public var failedOneIn = 8
+    /// Where the directory is full, what strangers know is worth more. A guess.
+    public var strangerOneInFull = 4
     /// The side with the higher key lets the other begin with a new neighbour. A guess.
     public var syncDelay = Duration.milliseconds(30)
 

@@ -17,34 +17,71 @@ extension Announcements {
         if isDue { exchanges.ticked(configuration, generator: &generator, at: now) }
         guard exchanges.current == nil else { return }
         if let peer = exchanges.nextQueued(at: now) {
-            begin(with: peer, isSync: true, at: now, into: &out)
-        } else if isDue, let peer = nextPartner() {
-            begin(with: peer, isSync: false, at: now, into: &out)
+            let isWhole = !directory.isFull
+            begin(with: peer, .sync, from: isWhole ? 0 : randomStart(), at: now, into: &out)
+        } else if isDue {
+            beginUnasked(at: now, into: &out)
         }
     }
 
     private mutating func unanswered(
         _ exchange: Exchange, at now: Instant, into out: inout AnnouncementOutbox
     ) {
-        guard exchange.isSync, exchange.tries < configuration.syncTries else {
+        guard exchange.purpose == .sync, exchange.tries < configuration.syncTries else {
             return exchanges.current = nil
         }
         ask(exchange, at: now, into: &out)
     }
 
-    /// A neighbour, mostly. Now and then another member, as samples of neighbours grow alike, and one
-    /// that failed, as it may be back.
+    /// With a neighbour, mostly. Now and then with another member, as samples of neighbours grow
+    /// alike, and with one that failed, as it may be back.
+    ///
+    /// A full directory cannot hope that its neighbours hold the renewals of its members, as their
+    /// samples differ: it asks the members themselves, rather those whose statements run out, and
+    /// compares what stands around them. So a statement that somebody keeps stays, and gets to
+    /// others at random places of the network.
+    private mutating func beginUnasked(at now: Instant, into out: inout AnnouncementOutbox) {
+        if directory.isFull, generator.chance(1, in: configuration.renewalOneIn),
+            let i = oldMember()
+        {
+            let row = directory.rows[i]
+            return begin(with: row.peer, .renewal, from: row.place, at: now, into: &out)
+        }
+        guard let peer = nextPartner() else { return }
+        begin(with: peer, .tick, from: randomStart(), at: now, into: &out)
+    }
+
+    /// Of a few members drawn at random the one whose statement runs out first: always the first of
+    /// all would be the same until it makes a new one.
+    private mutating func oldMember() -> Int? {
+        var best: Int?
+        for _ in 0..<Self.membersDrawn where !directory.rows.isEmpty {
+            let i = generator.below(directory.rows.count)
+            let row = directory.rows[i]
+            if directory.isOwn(i) || row.state != .alive { continue }
+            if let best, directory.rows[best].expires <= row.expires { continue }
+            best = i
+        }
+        return best
+    }
+
+    /// With four, 2 % of the members are not asked in five periods. A guess.
+    private static var membersDrawn: Int { 4 }
+
     private mutating func nextPartner() -> PeerHandle? {
         if directory.counts.failed > 0, generator.chance(1, in: configuration.failedOneIn) {
             return randomMember(.failed)
         }
-        let neighbours = neighbourTable.rows
+        let oneIn = directory.isFull ? configuration.strangerOneInFull : configuration.strangerOneIn
         let isStranger =
-            neighbours.isEmpty
-            || (directory.counts.alive > neighbours.count
-                && generator.chance(1, in: configuration.strangerOneIn))
-        if isStranger { return randomMember(.alive) }
-        return neighbours[generator.below(neighbours.count)].peer
+            neighbourTable.count == 0
+            || (directory.counts.alive > neighbourTable.count
+                && generator.chance(1, in: oneIn))
+        if isStranger {
+            return others.isEmpty
+                ? randomMember(.alive) : others[generator.below(others.count)]
+        }
+        return neighbourTable.peers[generator.below(neighbourTable.count)]
     }
 
     private mutating func randomMember(_ state: MemberState) -> PeerHandle? {
@@ -59,13 +96,14 @@ extension Announcements {
     }
 
     private mutating func begin(
-        with peer: PeerHandle, isSync: Bool, at now: Instant, into out: inout AnnouncementOutbox
+        with peer: PeerHandle, _ purpose: Exchange.Purpose, from: UInt64, at now: Instant,
+        into out: inout AnnouncementOutbox
     ) {
-        let isWhole = isSync && !directory.isFull
-        let rounds = isWhole ? configuration.syncRounds : configuration.syncRoundsFull
+        let isWhole = purpose == .sync && !directory.isFull
         let exchange = Exchange(
-            peer: peer, number: exchanges.nextNumber(), from: isWhole ? 0 : randomStart(), to: 0,
-            isSync: isSync, rounds: rounds, tries: 0, deadline: now)
+            peer: peer, number: exchanges.nextNumber(), from: from, to: from, purpose: purpose,
+            rounds: isWhole ? configuration.syncRounds : configuration.syncRoundsFull, tries: 0,
+            deadline: now)
         ask(exchange, at: now, into: &out)
     }
 
@@ -88,7 +126,8 @@ extension Announcements {
         let slice = directory.rows[start..<(isRest ? directory.rows.count : start + most)]
         exchange.to = isRest ? .max : slice.last!.place
         let room: UInt8 =
-            directory.isFull ? 0 : exchange.isSync ? AnnouncementDigest.roomMax : 2
+            directory.isFull
+            ? 0 : exchange.purpose == .sync ? AnnouncementDigest.roomMax : 2
         exchange.tries += 1
         exchange.deadline = now + configuration.answerTimeout
         out.send(
@@ -229,7 +268,7 @@ extension Announcements {
         into out: inout AnnouncementOutbox
     ) {
         guard covered >= exchange.from, covered < .max, exchange.rounds > 1,
-            exchange.isSync || covered < exchange.to
+            exchange.purpose == .sync || covered < exchange.to
         else { return }
         var next = exchange
         next.from = covered + 1

@@ -66,7 +66,7 @@ extension Announcements {
     public var alive: [PeerHandle] { directory.alive }
 
     /// At most so many different live members, drawn at random.
-    public mutating func sample(_ count: Int) -> [PeerHandle] {
+    public func sample(_ count: Int, using generator: inout Generator) -> [PeerHandle] {
         var all = alive
         let count = min(max(count, 0), all.count)
         for i in 0..<count { all.swapAt(i, i + generator.below(all.count - i)) }
@@ -99,6 +99,7 @@ extension Announcements {
     public func forEachUsedHandle(_ body: (PeerHandle) -> Void) {
         for row in directory.rows { body(row.peer) }
         for row in neighbourTable.rows { body(row.peer) }
+        for peer in others { body(peer) }
         for row in rumours.rows {
             body(row.peer)
             if let source = row.source { body(source) }

@@ -245,6 +245,17 @@ extension Announcements {
         }
     }
 
+    /// A member whose statement runs out is not to be found: it is given up, here alone.
+    mutating func renewalFailed(
+        _ exchange: Exchange, at now: Instant, into out: inout AnnouncementOutbox
+    ) {
+        guard let i = directory.index(of: exchange.peer, place: exchange.from),
+            directory.rows[i].state == .alive
+        else { return }
+        end(i, as: .failed, at: now)
+        out.events.append(.failed(exchange.peer))
+    }
+
     // MARK: Rumours
 
     mutating func rumour(_ row: Rumours.Row, at now: Instant, isUrgent: Bool = false) {

@@ -18,6 +18,10 @@ public struct Announcements: ~Copyable {
     public let local: PeerID
     let localPlace: UInt64
 
+    /// Peers that are known from elsewhere, like the passive view: now and then an exchange is made
+    /// with one of them. Only who is met anew now and then keeps samples of a large network fair.
+    public var others: [PeerHandle] = []
+
     var directory: Directory
     var tombstones = Tombstones()
     var neighbourTable: NeighbourTable
@@ -133,6 +137,9 @@ public struct Announcements: ~Copyable {
     public mutating func peerUnreachable(
         _ peer: PeerHandle, at now: Instant, into out: inout AnnouncementOutbox
     ) {
+        if let current = exchanges.current, current.peer == peer, current.purpose == .renewal {
+            renewalFailed(current, at: now, into: &out)
+        }
         exchanges.ended(with: peer)
         for i in doubts.indices where doubts[i].peer == peer { doubts[i].until = now }
         settleDoubts(at: now, into: &out)
@@ -173,7 +180,8 @@ public struct Announcements: ~Copyable {
         let period = configuration.period(members: members)
         let statement = Announcement(
             offer: offer, isLeaving: own.isLeaving, sequence: own.nextSequence(wallClock: time),
-            issued: time, lifetime: period * configuration.periodsOfLifetime,
+            issued: time,
+            lifetime: period * configuration.periodsOfLifetime * (directory.isFull ? 2 : 1),
             signedBy: identity)
         let bytes = statement.bytes
         let handle = book.intern(local)

@@ -6,12 +6,20 @@ import AROWire
 
 /// An exchange that we began. One at a time: what the first neighbour tells, the next need not.
 struct Exchange: Sendable {
+    enum Purpose: Sendable {
+        /// The comparison with a new neighbour, which covers the ring.
+        case sync
+        /// One that was due.
+        case tick
+        /// One with a member whose statement runs out.
+        case renewal
+    }
+
     var peer: PeerHandle
     var number: UInt16
     /// The slice of the ring whose digest was sent.
     var from, to: UInt64
-    /// Whether it is the comparison with a new neighbour, which covers the ring.
-    var isSync: Bool
+    var purpose: Purpose
     /// Slices that may still follow.
     var rounds: Int
     var tries: Int
