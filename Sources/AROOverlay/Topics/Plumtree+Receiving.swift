@@ -103,14 +103,38 @@ extension Plumtree {
         guard let best, Int(post.hops) - best.hops >= configuration.optimisationHops else {
             return
         }
-        neighbours[best.neighbour].isEager = true
-        neighbours[i].isEager = false
+        replace(i, by: best.neighbour, into: &out)
+    }
+
+    /// Neighbour `i` had a post after far fewer hops than it took to us, though it tells us later
+    /// than it came: the paper looks at earlier announcements only, and its trees are as deep as the
+    /// fastest paths are long.
+    private mutating func shorten(
+        _ have: TopicHave, from i: Int, at now: Instant, into out: inout TopicsOutbox
+    ) {
+        guard !neighbours[i].isEager, now >= mayShortenAt,
+            let position = log.position(of: have.post)
+        else { return }
+        let post = log[position]
+        guard Int(post.hops) - have.hops - 1 >= configuration.shorteningHops, !post.wasAsked,
+            let parent = post.source.flatMap({ index(of: $0) }), neighbours[parent].isEager
+        else { return }
+        mayShortenAt = now + configuration.shorteningInterval
+        replace(parent, by: i, into: &out)
+    }
+
+    /// Changes the tree: another neighbour pushes to us from now on.
+    private mutating func replace(
+        _ old: Int, by new: Int, into out: inout TopicsOutbox
+    ) {
+        neighbours[new].isEager = true
+        neighbours[old].isEager = false
         count {
             $0.grafts += 1
             $0.prunes += 1
         }
-        out.send(.graft(topic, [], pushes: true), to: neighbours[best.neighbour].peer)
-        out.send(.prune(topic), to: neighbours[i].peer)
+        out.send(.graft(topic, [], pushes: true), to: neighbours[new].peer)
+        out.send(.prune(topic), to: neighbours[old].peer)
     }
 
     /// A post that was seen before.
@@ -168,13 +192,17 @@ extension Plumtree {
     // MARK: Announcements and requests
 
     mutating func received(
-        _ haves: [TopicHave], settled: Bool, from i: Int, at now: Instant
+        _ haves: [TopicHave], settled: Bool, from i: Int, at now: Instant,
+        into out: inout TopicsOutbox
     ) {
         let wait =
             settled ? .zero : lateness.wait(roundTrip: roundTripMax)
         for have in haves {
             noteHas(have.post, slot: neighbours[i].slot)
-            guard !publishers.hasSeen(have.post) else { continue }
+            guard !publishers.hasSeen(have.post) else {
+                if !settled { shorten(have, from: i, at: now, into: &out) }
+                continue
+            }
             noteMissing(
                 have.post, hops: UInt8(have.hops), from: i, announced: true, due: now + wait,
                 at: now)

@@ -53,6 +53,8 @@ struct Plumtree: Sendable {
     var lateness: Lateness
     /// How much was repaired lately: ``PlumtreeConfiguration/repairsUntilGraft``.
     var repairs = 0
+    /// When the tree may next be changed for fewer hops alone.
+    var mayShortenAt: Instant
     var drops = TopicDropCounts()
     /// Posts that their publishers' numbers tell of and that nobody could give; drained by the owner.
     var lost: [TopicPostName] = []
@@ -72,6 +74,7 @@ struct Plumtree: Sendable {
         self.topic = topic
         self.configuration = configuration
         startedAt = now
+        mayShortenAt = now
         lateness = Lateness(configuration)
     }
 

@@ -27,7 +27,7 @@ extension Topics {
             switch try TopicMessage(decoding: bytes) {
             case .post: preconditionFailure("posts were dealt with")
             case .have(_, let posts, let settled):
-                swarms[i].tree.received(posts, settled: settled, from: n, at: now)
+                swarms[i].tree.received(posts, settled: settled, from: n, at: now, into: &out)
             case .graft(_, let posts, let pushes):
                 swarms[i].tree.received(
                     graft: posts, pushes: pushes, from: n, at: now, into: &out)

@@ -5,10 +5,14 @@ import AROPrimitives
 import AROWire
 
 public struct PlumtreeConfiguration: Sendable {
-    /// A post reaching us over so many more links than another neighbour has announced makes the
-    /// tree change to that one. Plumtree §4.3 and iroh-gossip: 7 of a diameter about 10; 4 keeps the
-    /// last hop within 15 among 10,000 nodes with latencies that differ tenfold.
+    /// A post reaching us over so many more links than another neighbour had announced before makes
+    /// the tree change to that one. Plumtree §4.3 and iroh-gossip: 7; a guess: the diameter is 6.
     public var optimisationHops = 4
+    /// The same where the other one announces it later: fewer hops for more time, against loss. A
+    /// guess, with the least time between two such changes, so that many senders, whose best trees
+    /// differ, do not keep turning the tree over.
+    public var shorteningHops = 5
+    public var shorteningInterval = Duration.seconds(5)
     /// How long announcements are gathered for one message. A guess: below most round-trip times.
     public var announceDelay = Duration.milliseconds(50)
     /// The time to wait for a post after somebody announced it is measured: how late pushed posts
