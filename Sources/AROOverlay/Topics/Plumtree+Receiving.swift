@@ -41,12 +41,15 @@ extension Plumtree {
         let post = RememberedPost(
             name: head.name, hops: UInt8(min(hops + 1, TopicMessage.hopsMax)), wasAsked: false,
             source: neighbours[i].peer, at: now, bytes: bytes.array)
-        accept(post, from: i, at: now, into: &out)
+        let isOld = wantsAll && head.issued + .seconds(2) < wallClock + (startedAt - now)
+        accept(post, isOld: isOld, from: i, at: now, into: &out)
         return .new
     }
 
+    /// - Parameter isOld: whether it seems to be from before our time.
     private mutating func accept(
-        _ post: RememberedPost, from i: Int, at now: Instant, into out: inout TopicsOutbox
+        _ post: RememberedPost, isOld: Bool, from i: Int, at now: Instant,
+        into out: inout TopicsOutbox
     ) {
         var post = post
         count { $0.postsNew += 1 }
@@ -66,6 +69,8 @@ extension Plumtree {
         }
         let (row, lastEnd) = publishers.saw(
             post.name, at: now, limit: configuration.publishersMax)
+        // What we alone wanted to catch up with is nothing new to others.
+        guard !(isOld && post.wasAsked) else { return }
         spread(post, told: told, at: now, into: &out)
         if let lastEnd, lastEnd < post.name.sequence {
             noteGap(row: row, from: lastEnd, to: post.name.sequence, source: i, at: now)

@@ -272,7 +272,7 @@ struct Lateness: Sendable {
     /// - Parameter roundTrip: the largest of our neighbours'; three of them are waited for as long
     ///   as nothing was measured.
     func wait(roundTrip: Duration) -> Duration {
-        let wait = mean.map { $0 + deviation * 4 } ?? roundTrip * 3
+        let wait = mean.map { $0 + deviation * 2 } ?? roundTrip * 3
         return min(max(wait, least, roundTrip / 2), most)
     }
 }

@@ -145,11 +145,11 @@ extension Topics {
         _ peer: PeerHandle, in i: Int, at now: Instant, book: inout PeerBook,
         into out: inout TopicsOutbox
     ) -> Int? {
-        if let n = swarms[i].tree.index(of: peer) { return n }
         guard !isBanned(peer, in: i, at: now) else {
             drops.count(.banned)
             return nil
         }
+        if let n = swarms[i].tree.index(of: peer) { return n }
         drops.count(.stranger)
         _ = swarms[i].membership.spokeAsNeighbour(peer, at: now, into: &membershipOutbox)
         passOn(i, at: now, into: &out)

@@ -165,12 +165,13 @@ struct SubscriptionTests {
                 subscription.arrived(item(number), at: now, publishersMax: 10)
                 got += pump(&subscription)
             }
-            subscription.deadlinePassed(at: at(1_000_000))
-            while subscription.nextDeadline != nil { subscription.deadlinePassed(at: at(2_000_000)) }
+            while let due = subscription.nextDeadline { subscription.deadlinePassed(at: due) }
             got += pump(&subscription)
             var next = 100
             for value in got {
-                if value < 0 { next -= value } else {
+                if value < 0 {
+                    next -= value
+                } else {
                     #expect(value == next, "seed \(seed)")
                     next = value + 1
                 }
