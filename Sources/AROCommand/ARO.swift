@@ -19,12 +19,12 @@ struct AROMain: AsyncParsableCommand {
             5 not what was demanded (signature, hash), 6 disk or quota full, 64 wrong usage, \
             130 interrupted.
             """,
-        version: "0.1.0",
+        version: NodeHandle.version,
         subcommands: [
             NodeCommand.self, PutCommand.self, GetCommand.self, ListCommand.self,
             ProvidersCommand.self, PinCommand.self, PublishCommand.self, ResolveCommand.self,
-            PeersCommand.self, StatusCommand.self, IDCommand.self, ProveCommand.self,
-            VerifyCommand.self, DemoCommand.self,
+            PeersCommand.self, MembersCommand.self, TopicCommand.self, StatusCommand.self,
+            IDCommand.self, ProveCommand.self, VerifyCommand.self, DemoCommand.self,
         ])
 
     static func main() async {
@@ -61,9 +61,23 @@ struct NodeOptions: ParsableArguments {
     }
 
     /// Asks the node, and gives its events and bytes to `take` until it is done.
-    func ask(_ command: ControlCommand, _ take: (ControlClient.Message) throws -> Void) throws {
+    ///
+    /// - Parameter output: where `take` writes to, if there may be nobody who reads it.
+    func ask(
+        _ command: ControlCommand, output: Int32? = nil,
+        _ take: (ControlClient.Message) throws -> Void
+    ) throws {
         let client = try ControlClient(dataDirectory: path, command)
+        client.output = output
         while let message = try client.next() { try take(message) }
+    }
+
+    /// As ``ask(_:_:)``, but hangs up once `take` says that it wants no more.
+    func askUntil(
+        _ command: ControlCommand, _ take: (ControlClient.Message) throws -> Bool
+    ) throws {
+        let client = try ControlClient(dataDirectory: path, command)
+        while let message = try client.next(), try take(message) {}
     }
 }
 

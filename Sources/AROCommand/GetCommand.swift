@@ -9,9 +9,10 @@ struct GetCommand: ParsableCommand {
         commandName: "get",
         abstract: "Fetch content by its CID, verified, from whoever holds it.",
         discussion: """
-            A file goes to standard output, or to the file named by -o; a directory needs -o. Under \
-            the name given nothing appears before all of it is there and verified. An interrupted \
-            get goes on from what came when it is repeated.
+            A file goes to standard output while it comes, verified, or to the file named by -o; a \
+            directory needs -o. Under the name given nothing appears before all of it is there. Where \
+            a get fails after the first bytes, its exit code says that they are not all. An \
+            interrupted get goes on from what came when it is repeated.
             """)
 
     @Argument(
@@ -50,10 +51,13 @@ struct GetCommand: ParsableCommand {
             root: "\(what.root)", path: what.path, from: range?.from, to: range?.to,
             publisher: publisher.map { "\($0)" })
         do {
-            try node.ask(command) { message in
+            let pipe = sink == nil ? STDOUT_FILENO : nil
+            try node.ask(command, output: pipe) { message in
                 switch message {
                 case .event(.progress(let report)):
-                    progress.show(report)
+                    // On a terminal the content itself shows how far it is.
+                    let isShown = sink == nil && Terminal.isOutputTerminal && summary.bytes > 0
+                    if !isShown { progress.show(report) }
                     summary.fetched = report.fetched ?? summary.fetched
                 case .event(.entry(let entry)):
                     progress.clear()

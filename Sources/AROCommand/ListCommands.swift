@@ -5,11 +5,15 @@ import ArgumentParser
 
 struct ListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ls", abstract: "List what this node keeps, or what is in a directory.")
+        commandName: "ls", abstract: "List what this node keeps, or what is in a directory.",
+        discussion: """
+            What a directory says of itself is fetched where it is not here, what is in it is not: of \
+            entries whose first block is not here the kind is unknown.
+            """)
 
     @Argument(
         help: ArgumentHelp(
-            "A directory, CID or CID/path, that this node holds; nothing for all it keeps.",
+            "A directory, CID or CID/path; nothing for all that this node keeps.",
             valueName: "cid"),
         transform: Typed.content)
     var what: ContentPath?
@@ -19,10 +23,13 @@ struct ListCommand: ParsableCommand {
 
     func run() throws {
         var rows: [[String]] = []
+        var progress = ProgressLine()
+        defer { progress.clear() }
         let command = ControlCommand.list(
             root: what.map { "\($0.root)" }, path: what?.path ?? [])
         try node.ask(command) { message in
             switch message {
+            case .event(.progress(let report)): progress.show(report)
             case .event(.root(let root)):
                 if json.isOn { return try Terminal.json(root) }
                 rows.append(root.row)
@@ -35,6 +42,7 @@ struct ListCommand: ParsableCommand {
             default: break
             }
         }
+        progress.clear()
         try Terminal.table(
             ["CID", "BYTES", what == nil ? "KEPT" : "KIND", "NAME"], rows)
     }

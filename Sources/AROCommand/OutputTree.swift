@@ -1,5 +1,9 @@
 /// Writes a file or a directory under a temporary name beside the final one, and renames when all of
 /// it is there: nobody ever sees a part of it under its name.
+///
+/// A process that is killed leaves its temporary name behind. The process that writes there holds a
+/// lock on it (flock(2)), which ends with it whatever its end: what nobody has locked is removed by the
+/// next one that writes to the same place.
 
 import ARO
 import Foundation
@@ -8,6 +12,8 @@ final class OutputTree {
     private let path: String
     private let temporary: String
     private var file: Int32 = -1
+    /// The lock on what is under the temporary name; -1 for a symbolic link, which has none.
+    private var lock: Int32 = -1
     private var hasBegun = false
 
     init(at path: String) {
@@ -30,7 +36,37 @@ final class OutputTree {
         {
             throw CommandFailure(.usage, "'\(path)' is a directory that exists already")
         }
+        removeLeftovers()
         Interruption.add(temporary)
+    }
+
+    /// Removes what processes that died had begun under names like ours.
+    private func removeLeftovers() {
+        let url = URL(fileURLWithPath: temporary)
+        let directory = url.deletingLastPathComponent().path
+        let start = ".\(URL(fileURLWithPath: path).lastPathComponent).aro-"
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? [] {
+            guard name.hasPrefix(start), name.hasSuffix(".part"),
+                let process = pid_t(name.dropFirst(start.count).dropLast(5)),
+                process == getpid() || kill(process, 0) != 0 && errno == ESRCH
+            else { continue }
+            let place = "\(directory)/\(name)"
+            // The process may be one of another container: its lock tells.
+            let other = open(place, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+            defer { if other >= 0 { close(other) } }
+            guard other >= 0 ? flock(other, LOCK_EX | LOCK_NB) == 0 : errno == ELOOP else {
+                continue
+            }
+            try? FileManager.default.removeItem(atPath: place)
+        }
+    }
+
+    /// Whoever holds the lock is alive. Not every file system has locks; there the name alone, which
+    /// has the process's number, protects it.
+    private func lockTemporary() {
+        guard lock < 0 else { return }
+        lock = open(temporary, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+        if lock >= 0 { _ = flock(lock, LOCK_SH | LOCK_NB) }
     }
 
     /// Starts the next entry; the first one has no path.
@@ -55,6 +91,7 @@ final class OutputTree {
                 throw SystemFailure("make the link \(place)")
             }
         }
+        if entry.path.isEmpty { lockTemporary() }
     }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws {
@@ -68,11 +105,15 @@ final class OutputTree {
         guard hasBegun else { throw CommandFailure("the node sent nothing") }
         guard rename(temporary, path) == 0 else { throw SystemFailure("rename to \(path)") }
         Interruption.remove(temporary)
+        if lock >= 0 { close(lock) }
+        lock = -1
     }
 
     func abandon() {
         if file >= 0 { close(file) }
         file = -1
+        if lock >= 0 { close(lock) }
+        lock = -1
         if hasBegun { try? FileManager.default.removeItem(atPath: temporary) }
         Interruption.remove(temporary)
     }

@@ -56,6 +56,11 @@ extension StatusReport {
             ("listening", listening + seen),
             ("running", "\(Format.time(uptimeSeconds)), process \(process)"),
             ("network", "\(sessions) sessions open, \(tablePeers) peers in the routing table"),
+            (
+                "members",
+                "\(members) alive, \(neighbours) of them neighbours, \(passivePeers) in reserve; "
+                    + "\(topics) topics; local health \(localHealth)"
+            ),
             ("records", "\(recordsHeld) held for others, \(rootsProvided) roots provided"),
             ("store", "\(Format.bytes(storeBytes))\(room) in \(storeBlocks) blocks"),
             ("fetches", "\(fetchesRunning) running"),

@@ -10,6 +10,14 @@ public struct FetchID: Hashable, Sendable {
 }
 
 public struct FetchOptions: Hashable, Sendable {
+    public enum Scope: Hashable, Sendable {
+        /// What the path leads to, with everything below.
+        case all
+        /// What lists the directory that the path leads to, without what is in it; of a file its
+        /// first block.
+        case listing
+    }
+
     public var root: CID
     /// Names to follow from the root through directories; empty for the root itself.
     public var path: [String]
@@ -20,13 +28,14 @@ public struct FetchOptions: Hashable, Sendable {
     public var publisher: PeerID?
     /// Read and hash every block that the disk says it holds, instead of trusting its index.
     public var checksHeld: Bool
+    public var scope: Scope
 
     public init(
         root: CID, path: [String] = [], range: Range<UInt64>? = nil, publisher: PeerID? = nil,
-        checksHeld: Bool = false
+        checksHeld: Bool = false, scope: Scope = .all
     ) {
         (self.root, self.path, self.range, self.publisher) = (root, path, range, publisher)
-        self.checksHeld = checksHeld
+        (self.checksHeld, self.scope) = (checksHeld, scope)
     }
 }
 
@@ -63,7 +72,7 @@ public struct FetchProgress: Hashable, Sendable {
 public enum FetchFailure: Error, Hashable, Sendable {
     /// Nobody is known to hold a block that is needed.
     case noProviders(CID)
-    /// Every provider failed or went away, and no new one was found in time.
+    /// Every provider failed, went away or cannot be reached, and no new one was found.
     case providersLost(CID)
     /// No attestation of the demanded publisher was found.
     case notPublishedBy(PeerID)

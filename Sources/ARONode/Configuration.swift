@@ -4,6 +4,7 @@ import AROContent
 import AROOverlay
 import AROPrimitives
 import AROTransport
+import AROWire
 
 public struct Configuration: Sendable {
     /// Where the node listens, as far as that tells others where to reach it.
@@ -13,11 +14,23 @@ public struct Configuration: Sendable {
     public var transport = TransportConfiguration()
     public var kademlia = KademliaConfiguration()
     public var exchange = ExchangeConfiguration()
+    public var gossip = GossipConfiguration()
+    /// What we offer from the start; addresses and network coordinate are filled in.
+    public var offer = Offer()
     /// Providers that one search of a fetch looks for. A guess: half of what a fetch asks at once.
     public var providersWanted = 8
+    /// Subscribers of a topic that one search looks for. A guess: an active view and spares.
+    public var subscribersWanted = 16
     /// Bytes that are taken from one stream at a time, so that many streams share the node evenly.
     /// A guess.
     public var streamReadMax = 64 << 10
 
     public init() {}
+
+    /// What is offered from the start, with what other fields say of it.
+    var ownOffer: Offer {
+        var offer = offer
+        offer.servesDHT = servesDHT
+        return offer
+    }
 }

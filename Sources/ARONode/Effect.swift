@@ -28,7 +28,7 @@ public enum Effect: Sendable {
 
 /// Why the node wants to be called again, for logs and profiles.
 public struct Wake: Hashable, Sendable {
-    public enum Reason: UInt8, Sendable { case transport, overlay, content }
+    public enum Reason: UInt8, Sendable { case transport, overlay, content, gossip }
     public var at: Instant
     public var reason: Reason
     public init(at: Instant, reason: Reason) { (self.at, self.reason) = (at, reason) }

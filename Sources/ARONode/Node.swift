@@ -180,14 +180,15 @@ extension Node {
         _ session: SessionID, _ reason: CloseReason, at now: Instant
     ) {
         let peer = carrier.peer(of: session)
-        for token in carrier.ended(session) { tell(.streamReset(token), at: now) }
-        guard let peer else { return }
-        switch reason {
-        case .byPeer(.shuttingDown, _): tell(.peerGone(peer), at: now)
-        case .pathLost, .unconfirmed: tell(.peerUnreachable(peer), at: now)
-        case .local, .byPeer, .idle, .violation, .reset, .peerRestarted, .superseded, .evicted:
-            break
+        let open = carrier.ended(session)
+        // First what it means, so that nobody opens the streams again that go with it.
+        switch (reason, peer) {
+        case (.byPeer(.shuttingDown, _), let peer?): tell(.peerGone(peer), at: now)
+        case (.pathLost, let peer?), (.unconfirmed, let peer?):
+            tell(.peerUnreachable(peer), at: now)
+        default: break
         }
+        for token in open { tell(.streamReset(token), at: now) }
     }
 
     private static func carryMessage(

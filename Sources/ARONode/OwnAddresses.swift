@@ -3,6 +3,7 @@
 /// One peer may lie, so an address counts by the number of peers that reported it lately.
 
 import AROPrimitives
+import AROWire
 
 struct OwnAddresses: Sendable {
     private let listening: [SocketAddress]
@@ -35,6 +36,15 @@ struct OwnAddresses: Sendable {
         }
         guard let best, best.count >= max(Self.reportsMin, reports.count / 2) else { return nil }
         return best.address
+    }
+
+    /// How our packets are translated on the way out, as far as two peers' reports tell.
+    var nat: NATClass {
+        if reports.contains(where: { listening.contains($0.address) }) { return .open }
+        guard reports.count >= 2, let first = reports.first?.address else { return .unknown }
+        if reports.allSatisfy({ $0.address == first }) { return .endpointIndependent }
+        // Whether the port depends on the peer's address alone, two peers cannot tell.
+        return .addressAndPortDependent
     }
 
     /// For records: what peers see first, then what we listen on, public addresses before private.

@@ -12,12 +12,18 @@ extension Participant {
         status.observedAddress = ownAddresses.observed
         status.isIsolated = isIsolated
         status.tablePeers = kademlia.tableCount
+        status.members = gossip.memberCount
+        status.neighbours = gossip.neighbours.count
+        status.passivePeers = gossip.passiveView.count
+        status.topics = gossip.topicCount
+        status.localHealth = gossip.localHealth
         status.recordsHeld = kademlia.recordCount
         status.rootsProvided = kademlia.publicationCount
         status.fetchesRunning = exchange.counters.fetchesRunning
         for drop in KademliaDrop.allCases {
             note(drop.name, kademlia.dropCount(drop), in: &status)
         }
+        gossip.forEachDrop { note($0, $1, in: &status) }
         note("message-of-unknown-family", unknownMessages, in: &status)
         note("exchange-misconduct", misconduct, in: &status)
     }

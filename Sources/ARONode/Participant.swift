@@ -15,11 +15,14 @@ public struct Participant: ~Copyable {
     let configuration: Configuration
     var kademlia: Kademlia
     var exchange: Exchange
+    var gossip: Gossip
     var requests = RequestTable()
+    var audience = Audience()
     var joins = Joins()
     var ownAddresses: OwnAddresses
     /// What the parts wanted done lately; drained by the switchboard.
     var kademliaOut = KademliaOutbox()
+    var gossipOut = GossipOutbox()
     /// The overlay found that no contact answers, and no peer was connected since.
     var isIsolated = false
     /// Breaches of the content exchange by peers.
@@ -37,8 +40,13 @@ public struct Participant: ~Copyable {
             wallClock: wallClock)
         exchange = Exchange(
             configuration: configuration.exchange, generator: generator.fork("exchange"))
+        gossip = Gossip(
+            configuration: configuration.gossip, local: identity.id, generator: &generator,
+            at: now, wallClock: wallClock)
         ownAddresses = OwnAddresses(listening: configuration.addresses)
         kademlia.addresses = ownAddresses.best
+        gossip.addresses = ownAddresses.best
+        gossip.begin(configuration.ownOffer)
         self.configuration = configuration
         self.identity = identity
     }
@@ -53,11 +61,17 @@ public struct Participant: ~Copyable {
             peerConnected(peer, facts, at: now, book: &book)
         case .peerGone(let peer):
             kademlia.peerGone(peer, at: now, book: &book, into: &kademliaOut)
+            exchange.peerUnreachable(peer, at: now)
+            gossip.peerGone(peer, at: now, book: &book, identity: identity, into: &gossipOut)
         case .peerUnreachable(let peer):
             kademlia.peerUnreachable(peer, at: now, book: &book, into: &kademliaOut)
             exchange.peerUnreachable(peer, at: now)
+            gossip.peerUnreachable(
+                peer, at: now, book: &book, identity: identity, into: &gossipOut)
         case .dialed(let address, let peer):
             joins.dialed(address, peer)
+            gossip.join(
+                through: [peer], at: now, book: &book, identity: identity, into: &gossipOut)
             startJoins(at: now, book: &book)
         case .dialFailed(let address):
             joins.dialFailed(address)
@@ -77,11 +91,12 @@ public struct Participant: ~Copyable {
         case .request(let request, let id):
             begin(request, id, at: now, book: &book, into: &outbox)
         case .cancel(let id):
-            cancel(id, at: now)
+            cancel(id, at: now, book: &book)
         case .disk(let reply):
             exchange.diskReplied(reply, at: now)
         case .wallClock(let time):
             kademlia.wallClockRead(time, at: now)
+            gossip.wallClockRead(time, at: now)
         }
         route(at: now, book: &book, into: &outbox)
     }
@@ -101,17 +116,19 @@ public struct Participant: ~Copyable {
         at now: Instant, book: inout PeerBook, into outbox: inout ParticipantOutbox
     ) {
         exchange.shutDown(at: now)
+        gossip.leave(at: now, book: &book, identity: identity, into: &gossipOut)
         route(at: now, book: &book, into: &outbox)
     }
 
     /// When the participant wants ``ParticipantInput/deadline``, and why.
     public var nextDeadline: Wake? {
-        let overlay = kademlia.nextDeadline
-        guard let content = exchange.nextDeadline else {
-            return overlay.map { Wake(at: $0, reason: .overlay) }
+        var next = kademlia.nextDeadline.map { Wake(at: $0, reason: .overlay) }
+        for (at, reason) in [
+            (exchange.nextDeadline, Wake.Reason.content), (gossip.nextDeadline, .gossip),
+        ] {
+            if let at, at < next?.at ?? .distantFuture { next = Wake(at: at, reason: reason) }
         }
-        guard let overlay, overlay <= content else { return Wake(at: content, reason: .content) }
-        return Wake(at: overlay, reason: .overlay)
+        return next
     }
 
     /// Every peer that must stay in the book. The outbox must have been drained.
@@ -119,6 +136,7 @@ public struct Participant: ~Copyable {
         kademlia.forEachUsedHandle(body)
         exchange.markUsed(body)
         joins.forEachUsedHandle(body)
+        gossip.forEachUsedHandle(body)
     }
 
     // MARK: Facts
@@ -130,10 +148,15 @@ public struct Participant: ~Copyable {
         if let observed = facts.observedAddress {
             ownAddresses.reported(observed, by: peer)
             kademlia.addresses = ownAddresses.best
+            gossip.addresses = ownAddresses.best
+            gossip.nat = ownAddresses.nat
         }
         kademlia.peerConnected(
             peer, serves: facts.servesDHT, roundTrip: facts.roundTrip, at: now, book: &book,
             into: &kademliaOut)
+        gossip.peerConnected(
+            peer, roundTrip: facts.roundTrip, at: now, book: &book, identity: identity,
+            into: &gossipOut)
     }
 
     private mutating func received(
@@ -142,8 +165,12 @@ public struct Participant: ~Copyable {
         guard bytes.byteCount > 0 else { return }
         switch MessageFamily(rawValue: bytes.unsafeLoad(as: UInt8.self) & 0xf0) {
         case .kademlia:
+            gossip.heard(from: peer, at: now)
             kademlia.received(bytes, from: peer, at: now, book: &book, into: &kademliaOut)
-        case .membership, .announcement, .topic, nil: unknownMessages += 1
+        case .membership, .announcement, .topic:
+            gossip.received(
+                bytes, from: peer, at: now, book: &book, identity: identity, into: &gossipOut)
+        case nil: unknownMessages += 1
         }
     }
 
@@ -152,6 +179,9 @@ public struct Participant: ~Copyable {
             kademlia.deadlinePassed(at: now, book: &book, identity: identity, into: &kademliaOut)
         }
         if let at = exchange.nextDeadline, at <= now { exchange.deadlinePassed(at: now) }
+        if let at = gossip.nextDeadline, at <= now {
+            gossip.deadlinePassed(at: now, book: &book, identity: identity, into: &gossipOut)
+        }
     }
 
     /// Messages of a family that this version does not know.

@@ -38,6 +38,19 @@ public enum Request: Sendable {
     case peers
     /// Replies: ``Reply/status(_:)``.
     case status
+    /// The members that announced themselves. Replies: ``Reply/members(_:)``.
+    case members
+    /// What changes among the members. Replies: ``Reply/memberChanged(_:_:_:)`` until cancelled.
+    case watchMembers
+    /// What we offer from now on. Replies: `done`.
+    case offer(Offer)
+    /// Subscribe to a topic. Replies: ``Reply/topic(_:)`` until cancelled. Say by ``consumed(_:_:)``
+    /// when posts were taken: only so many are given ahead.
+    case subscribe(TopicID, SubscriptionOptions)
+    /// The subscriber with this request took so many posts. Replies: `done`.
+    case consumed(RequestID, Int)
+    /// Publish a post. Replies: ``Reply/published(sequence:)``.
+    case post(TopicID, [UInt8])
 }
 
 public enum Reply: Sendable {
@@ -52,12 +65,16 @@ public enum Reply: Sendable {
     case searched(KademliaReport)
     case peers([PeerStatus])
     case status(NodeStatus)
+    case members([MemberStatus])
+    case memberChanged(MemberChange, PeerID, MemberStatus?)
+    case topic(TopicNews)
+    case published(sequence: UInt64)
     case done
     case failed(RequestFailure)
 
     public var isFinal: Bool {
         switch self {
-        case .provider: false
+        case .provider, .memberChanged, .topic: false
         case .fetch(let event): event.isFinal
         default: true
         }
@@ -76,6 +93,9 @@ public enum RequestFailure: Error, Hashable, Sendable, CustomStringConvertible {
     case tooManyPublications
     case invalidName
     case shuttingDown
+    case topic(TopicFailure)
+    /// A topic's name is empty or too long.
+    case invalidTopic
 
     public var description: String {
         switch self {
@@ -87,6 +107,13 @@ public enum RequestFailure: Error, Hashable, Sendable, CustomStringConvertible {
         case .tooManyPublications: "this node publishes as much as it may"
         case .invalidName: "a name has 1 to 63 bytes and lives for at least a second"
         case .shuttingDown: "the node is shutting down"
+        case .invalidTopic: "a topic's name has 1 to \(WireLimits.topicNameMax) bytes"
+        case .topic(.tooManyTopics): "this node is in as many topics as it may be"
+        case .topic(.payloadTooLarge):
+            "a post is at most \(WireLimits.topicPayloadMax) bytes; publish the CID of what is larger"
+        case .topic(.tooFast): "posts are published faster than neighbours accept"
+        case .topic(.alreadySubscribed):
+            "the topic is subscribed to already, in the other order of posts"
         }
     }
 }
@@ -134,6 +161,15 @@ public struct NodeStatus: Hashable, Sendable {
     public var isIsolated = false
     public var sessions = 0
     public var tablePeers = 0
+    /// Members that announced themselves and are held for alive, ourselves among them.
+    public var members = 0
+    /// Of the active and of the passive view.
+    public var neighbours = 0
+    public var passivePeers = 0
+    /// Swarms of topics that we are in.
+    public var topics = 0
+    /// Lifeguard's local health: 0 is well, 8 is the worst.
+    public var localHealth = 0
     public var recordsHeld = 0
     public var rootsProvided = 0
     public var fetchesRunning = 0

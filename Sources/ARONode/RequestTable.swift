@@ -9,6 +9,8 @@ enum Purpose: Hashable, Sendable {
     case request(RequestID)
     /// The exchange wants peers that hold this.
     case exchange(CID)
+    /// A topic looks for its subscribers.
+    case topic(TopicID)
 }
 
 struct RequestTable: Sendable {

@@ -46,12 +46,26 @@ extension Participant {
         case .lookup(let key):
             let operation = kademlia.startLookup(key, at: now, book: &book, into: &kademliaOut)
             requests.started(operation, for: .request(id))
+        case .watchMembers: audience.watches(id)
+        case .offer(let offer):
+            gossip.offer(offer, at: now, book: &book, identity: identity, into: &gossipOut)
+            outbox.effects.append(.reply(id, .done))
+        case .subscribe(let topic, let options):
+            subscribe(id, to: topic, options, at: now, book: &book, into: &outbox)
+        case .consumed(let listener, let count):
+            consumed(listener, count, into: &outbox)
+            outbox.effects.append(.reply(id, .done))
+        case .post(let topic, let payload):
+            post(payload, in: topic, id, at: now, book: &book, into: &outbox)
+        case .members:
+            outbox.effects.append(.reply(id, .members(memberStatus(at: now, book: book))))
         case .peers, .status:
             preconditionFailure("answered by the node, which knows the sessions")
         }
     }
 
-    mutating func cancel(_ id: RequestID, at now: Instant) {
+    mutating func cancel(_ id: RequestID, at now: Instant, book: inout PeerBook) {
+        stopListening(id, at: now, book: &book)
         joins.cancelled(id)
         if let operation = requests.cancelled(id) { kademlia.cancel(operation, at: now) }
         exchange.cancel(FetchID(number: id.number), at: now)
@@ -80,15 +94,16 @@ extension Participant {
         at now: Instant, book: inout PeerBook, into outbox: inout ParticipantOutbox
     ) {
         repeat {
-            drainKademlia(at: now, book: book, into: &outbox)
+            drainKademlia(at: now, book: &book, into: &outbox)
+            drainGossip(at: now, book: &book, into: &outbox)
             for output in exchange.takeOutputs() {
                 carry(output, at: now, book: &book, into: &outbox)
             }
-        } while !kademliaOut.isEmpty
+        } while !kademliaOut.isEmpty || !gossipOut.isEmpty
     }
 
     private mutating func drainKademlia(
-        at now: Instant, book: borrowing PeerBook, into outbox: inout ParticipantOutbox
+        at now: Instant, book: inout PeerBook, into outbox: inout ParticipantOutbox
     ) {
         let base = outbox.bytes.count
         outbox.bytes += kademliaOut.bytes
@@ -98,11 +113,11 @@ extension Participant {
         }
         let events = kademliaOut.events
         kademliaOut.removeAll()
-        for event in events { carry(event, at: now, book: book, into: &outbox) }
+        for event in events { carry(event, at: now, book: &book, into: &outbox) }
     }
 
     private mutating func carry(
-        _ event: KademliaEvent, at now: Instant, book: borrowing PeerBook,
+        _ event: KademliaEvent, at now: Instant, book: inout PeerBook,
         into outbox: inout ParticipantOutbox
     ) {
         switch event {
@@ -116,6 +131,11 @@ extension Participant {
                 outbox.effects.append(.reply(request, .provider(contact)))
             case .exchange(let cid)?:
                 if !isSelf { exchange.providersFound(cid, [peer], at: now) }
+            case .topic(let topic)?:
+                guard !isSelf else { break }
+                gossip.found(
+                    [peer], in: topic, at: now, book: &book, identity: identity,
+                    into: &gossipOut)
             case nil: break
             }
         case .ended(let operation, let outcome, let report):
@@ -127,7 +147,7 @@ extension Participant {
                     outbox.effects.append(.reply(id, reply(outcome, report, book)))
                 }
             case .exchange(let cid)?: exchange.providerSearchEnded(cid, at: now)
-            case nil: break
+            case .topic?, nil: break
             }
         case .isolated: isIsolated = true
         case .renewed: break

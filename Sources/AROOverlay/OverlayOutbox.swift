@@ -42,4 +42,23 @@ public struct OverlayOutbox<Event: Sendable>: ~Copyable {
         guard let last = sends.last else { return }
         sends.append(OverlaySend(peer: peer, range: last.range))
     }
+
+    /// Takes over another part's messages, and leaves its events.
+    mutating func takeSends<Other>(of other: inout OverlayOutbox<Other>) {
+        guard !other.sends.isEmpty else { return }
+        let base = bytes.count
+        bytes += other.bytes
+        for send in other.sends {
+            let range = base + send.range.lowerBound..<base + send.range.upperBound
+            sends.append(OverlaySend(peer: send.peer, range: range))
+        }
+        other.bytes.removeAll(keepingCapacity: true)
+        other.sends.removeAll(keepingCapacity: true)
+    }
+
+    /// Takes the events out.
+    mutating func takeEvents() -> [Event] {
+        defer { events.removeAll(keepingCapacity: true) }
+        return events
+    }
 }

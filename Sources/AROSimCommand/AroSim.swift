@@ -85,11 +85,10 @@ struct Run: ParsableCommand {
         let scenario = try options.load()
         let folder = try out.map { try RunFolder(path: $0) }
         let clock = ProgressLine()
-        var run = ScenarioRun(scenario)
-        run.run { clock.show($0) }
+        let played = scenario.play(clock: { clock.seconds }, progress: { clock.show($0) })
         clock.clear()
-        let report = run.report(wallTime: clock.seconds)
-        try folder?.write(run, report)
+        try folder?.write(played.files)
+        let report = played.report
         print(json ? report.json : report.description)
         if !report.passed { throw ExitCode(1) }
     }

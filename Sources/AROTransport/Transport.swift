@@ -46,6 +46,8 @@ public struct Transport: ~Copyable {
     var initiations: Allowance
     var provenInitiations: Allowance
     var resets, resetsHeard: Allowance
+    /// How long handshakes take, over all peers.
+    var handshakeTimes: PopulationTime
 
     /// Packets outside of any session, until the next flush.
     var answers: [(to: SocketAddress, range: Range<Int>)] = []
@@ -91,6 +93,7 @@ public struct Transport: ~Copyable {
         provenInitiations = Allowance(perSecond: limits.provenInitiationsPerSecond, at: now)
         resets = Allowance(perSecond: limits.resetsPerSecond, at: now)
         resetsHeard = resets
+        handshakeTimes = PopulationTime(first: limits.handshakeRetransmitMax)
         flushedAt = now
         scratch = .allocate(byteCount: Self.scratchByteCount, alignment: 64)
     }

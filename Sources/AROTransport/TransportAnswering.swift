@@ -205,20 +205,7 @@ extension Transport {
             introduction: introduction(for: session.pointee.localID, at: now),
             connection: session.pointee.localID, observed: session.pointee.address
         ).encode(into: &payload)
-        let overhead = Packet.responseHeader + NoiseHandshake.Pattern.ik.overhead(1)
-        writeFrames(
-            of: session, behind: &payload,
-            atMost: WireLimits.datagramFloor - overhead - payload.count, at: now)
-        var packet: [UInt8] = [PacketType.responseIK.rawValue]
-        packet.appendU64(session.pointee.remoteID.value)
-        do throws(HandshakeFailure) {
-            try session.pointee.attempt!.noise.write(payload.span.bytes, into: &packet)
-        } catch {
-            drop(.forgedHandshake)
-            return forget(session, .closed(session.pointee.id, .violation(.protocolViolation)))
-        }
-        session.pointee.protection = protection(of: session, at: now)
-        session.pointee.attempt!.packet = packet
+        guard writeLast(.responseIK, &payload, of: session, at: now) else { return }
         session.pointee.attempt!.stage = .answered
         session.pointee.attempt!.due = session.pointee.address
         session.pointee.attempt!.transmissions = 1
@@ -310,10 +297,9 @@ extension Transport {
     private mutating func finishXX(
         _ session: SessionPointer, _ introduction: Introduction, at now: Instant
     ) {
-        let sample = session.pointee.attempt!.roundTrip(at: now)
         establish(session, introduction, at: now)
         session.pointee.protection = protection(of: session, at: now)
-        if let sample { session.pointee.connection!.sampled(roundTrip: sample, at: now) }
+        handshakeAnswered(session, at: now)
         endAttempt(session)
         events.append(
             .connected(

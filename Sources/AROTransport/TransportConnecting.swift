@@ -142,12 +142,29 @@ extension Transport {
         session.pointee.attempt!.transmissions += 1
         var pause = limits.addressStagger
         if place == count - 1 {
-            pause = limits.handshakeRetransmit * Int64(1 << min(round, 16))
+            pause = retransmitPause * Int64(1 << min(round, 16))
             // Spread, so that peers that lost the same packets do not meet again.
             pause += .nanoseconds(Int64(generator.below(Int(pause.nanoseconds / 8) + 1)))
         }
         session.pointee.attempt!.nextTransmission = now + pause
         markReady(session)
+    }
+
+    /// Until an initiation that was not answered goes again: by then most peers have answered.
+    private var retransmitPause: Duration {
+        let limits = configuration.endpoint
+        return min(
+            max(handshakeTimes.bound, limits.handshakeRetransmitMin),
+            limits.handshakeRetransmitMax)
+    }
+
+    /// A handshake was answered: the connection and the endpoint learn how long it took.
+    mutating func handshakeAnswered(_ session: SessionPointer, at now: Instant) {
+        guard let sample = session.pointee.attempt!.roundTrip(at: now) else {
+            return handshakeTimes.wasAmbiguous()
+        }
+        handshakeTimes.measured(sample)
+        session.pointee.connection!.sampled(roundTrip: sample, at: now)
     }
 
     /// Looks after a handshake whose time has come; false where it ended the session.
@@ -253,9 +270,7 @@ extension Transport {
         session.pointee.address = address
         session.pointee.remoteID = response.connection
         establish(session, response.introduction, at: now)
-        if let sample = session.pointee.attempt!.roundTrip(at: now) {
-            session.pointee.connection!.sampled(roundTrip: sample, at: now)
-        }
+        handshakeAnswered(session, at: now)
         events.append(
             .connected(
                 Connected(
@@ -280,20 +295,7 @@ extension Transport {
         introduction(for: session.pointee.localID, at: now).encode(into: &payload)
         // The answer to the PING confirms that the completion arrived.
         session.pointee.connection!.ping()
-        let overhead = Packet.responseHeader + NoiseHandshake.Pattern.xx.overhead(2)
-        writeFrames(
-            of: session, behind: &payload,
-            atMost: WireLimits.datagramFloor - overhead - payload.count, at: now)
-        var packet: [UInt8] = [PacketType.completion.rawValue]
-        packet.appendU64(session.pointee.remoteID.value)
-        do throws(HandshakeFailure) {
-            try session.pointee.attempt!.noise.write(payload.span.bytes, into: &packet)
-        } catch {
-            drop(.forgedHandshake)
-            return forget(session, .closed(session.pointee.id, .violation(.protocolViolation)))
-        }
-        session.pointee.protection = protection(of: session, at: now)
-        session.pointee.attempt!.packet = packet
+        guard writeLast(.completion, &payload, of: session, at: now) else { return }
         session.pointee.attempt!.stage = .completing
         session.pointee.attempt!.expiresAt = now + configuration.endpoint.handshakeTimeout
         session.pointee.attempt!.transmissions = 0
@@ -304,7 +306,7 @@ extension Transport {
         let count = session.pointee.attempt!.transmissions
         // By now the round-trip time is known, and all that we send waits for this packet.
         let known = session.pointee.connectionStatistics!
-        let longest = configuration.endpoint.handshakeRetransmit
+        let longest = configuration.endpoint.handshakeRetransmitMax
         let pause = known.hasRoundTrip ? min(longest, known.smoothedRoundTrip * 3 / 2) : longest / 4
         session.pointee.attempt!.due = session.pointee.address
         session.pointee.attempt!.transmissions += 1
@@ -354,6 +356,30 @@ extension Transport {
             // The peer asks anew only where it has lost the session.
             forget(older, .closed(id, .superseded))
         }
+    }
+
+    /// Writes the last message of a handshake: the payload, and behind it the first frames. From then
+    /// on the session has keys. Returns false where the peer's key was useless, which ended it.
+    mutating func writeLast(
+        _ type: PacketType, _ payload: inout [UInt8], of session: SessionPointer, at now: Instant
+    ) -> Bool {
+        let pattern = session.pointee.attempt!.noise.pattern
+        let overhead = Packet.responseHeader + pattern.overhead(pattern == .ik ? 1 : 2)
+        writeFrames(
+            of: session, behind: &payload,
+            atMost: WireLimits.datagramFloor - overhead - payload.count, at: now)
+        var packet: [UInt8] = [type.rawValue]
+        packet.appendU64(session.pointee.remoteID.value)
+        do throws(HandshakeFailure) {
+            try session.pointee.attempt!.noise.write(payload.span.bytes, into: &packet)
+        } catch {
+            drop(.forgedHandshake)
+            forget(session, .closed(session.pointee.id, .violation(.protocolViolation)))
+            return false
+        }
+        session.pointee.protection = protection(of: session, at: now)
+        session.pointee.attempt!.packet = packet
+        return true
     }
 
     func protection(of session: SessionPointer, at now: Instant) -> PacketProtection {

@@ -162,13 +162,15 @@ extension Exchange {
         }
     }
 
-    /// The peer cannot be reached: streams to it that were not opened yet never will be.
+    /// The peer cannot be reached, or went away: streams to it are lost, or will never be open.
     public mutating func peerUnreachable(_ peer: PeerHandle, at now: Instant) {
         for id in running.map(\.fetch.id) {
             guard let i = index(of: id) else { continue }
             for number in running[i].fetch.links.indices {
-                guard let link = running[i].fetch.links[number], link.peer == peer, !link.isOpen
-                else { continue }
+                guard let link = running[i].fetch.links[number], link.peer == peer else { continue }
+                if link.isOpen, let stream = running[i].streams[number] {
+                    outputs.append(.reset(stream))
+                }
                 forget(i, link: number)
                 running[i].fetch.linkLost(number, isUnreachable: true, at: now)
             }

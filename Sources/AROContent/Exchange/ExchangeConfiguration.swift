@@ -37,8 +37,15 @@ public struct ExchangeConfiguration: Sendable {
     public var brokenPromisesMax = 8
     /// Failures in a row after which a peer is not tried again by the same fetch (a guess).
     public var candidateFailuresMax = 3
-    /// How long a peer may take to be connected (a guess: three times the first handshake time-outs).
-    public var connectTimeout = Duration.seconds(10)
+    /// How long a peer may take to be connected (a guess: four transmissions of a handshake, of which
+    /// a path that loses a fifth of all packets loses all in one of 60 tries).
+    public var connectTimeout = Duration.seconds(5)
+    /// A peer that is not connected after so long does not keep others from being tried and looked for
+    /// (a guess: two transmissions of a handshake).
+    public var connectLate = Duration.seconds(1)
+    /// A peer that owes an answer and sends nothing at all for so long is asked no more (a guess:
+    /// some timeouts of the transport's loss recovery).
+    public var silenceTimeout = Duration.seconds(4)
     /// A peer that owes an answer must complete one, or send ``stallBytesMin``, within this (a guess).
     public var stallTimeout = Duration.seconds(10)
     public var stallBytesMin = 16 << 10
@@ -46,7 +53,8 @@ public struct ExchangeConfiguration: Sendable {
     public var hedgeMin = Duration.milliseconds(300)
     /// A fetch fails when no new block came from the network for so long (a guess).
     public var patience = Duration.seconds(30)
-    /// Searches without any usable peer until a fetch fails (a guess).
+    /// Searches without any usable peer until a fetch fails: begun at once, after ``retryDelay``, and
+    /// after two more of it (a guess).
     public var searchesMax = 3
     /// Before the next search or the next try of a peer; doubles each time (a guess).
     public var retryDelay = Duration.seconds(1)

@@ -19,13 +19,13 @@ public enum ExportStep: Sendable {
     /// Hand the block to ``Exporter/blockArrived(_:)``; until then this step repeats.
     case needBlock(CID)
     /// A file begins; the name is nil at the top. `byteCount` is the whole file's.
-    case beginFile(name: String?, byteCount: UInt64)
+    case beginFile(name: String?, CID, byteCount: UInt64)
     /// The next bytes of the file, in order and without gaps, the first of them at `offset`.
     case bytes(ArraySlice<UInt8>, offset: UInt64)
     case endFile
-    case enterDirectory(name: String?)
+    case enterDirectory(name: String?, CID)
     case leaveDirectory
-    case symlink(name: String?, target: String)
+    case symlink(name: String?, CID, target: String)
     /// Everything came; repeats.
     case finished
     /// No way on; repeats.
@@ -148,16 +148,16 @@ public struct Exporter: Sendable {
                 ?? 0..<file.byteCount
             tasks.append(.say(.endFile))
             try push(file, child.cid, block, offset: 0)
-            tasks.append(.say(.beginFile(name: name, byteCount: file.byteCount)))
+            tasks.append(.say(.beginFile(name: name, child.cid, byteCount: file.byteCount)))
         case .directory(let directory):
             guard range == nil else { throw .rangeOfDirectory }
             tasks.append(.say(.leaveDirectory))
             try push(directory.entries, child.cid) { .visit(directory.child($0), name: $0.name) }
-            tasks.append(.say(.enterDirectory(name: name)))
+            tasks.append(.say(.enterDirectory(name: name, child.cid)))
         case .shard(let shard): try push(shard, child, name: name)
         case .symlink(let target):
             guard range == nil else { throw .rangeOfDirectory }
-            tasks.append(.say(.symlink(name: name, target: target)))
+            tasks.append(.say(.symlink(name: name, child.cid, target: target)))
         }
     }
 
@@ -168,7 +168,7 @@ public struct Exporter: Sendable {
         let isTop = shard.isTop
         if isTop { tasks.append(.say(.leaveDirectory)) }
         try push(shard.links, child.cid) { .visit(shard.child($0), name: $0.entry?.name) }
-        if isTop { tasks.append(.say(.enterDirectory(name: name))) }
+        if isTop { tasks.append(.say(.enterDirectory(name: name, child.cid))) }
     }
 
     /// The node's own bytes, then its links, as far as they lie in the window.

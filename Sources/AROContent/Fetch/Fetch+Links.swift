@@ -35,6 +35,7 @@ extension Fetch {
         _ number: Int, _ bytes: RawSpan, isFinished: Bool, at now: Instant
     ) {
         guard links[number] != nil else { return }
+        if links[number]!.isDoubted { peerAnswered(links[number]!.peer) }
         links[number]!.arrived(bytes.byteCount, at: now, config)
         var reader = ByteReader(bytes)
         var isNews = isFinished
@@ -166,6 +167,7 @@ extension Fetch {
     }
 
     private mutating func attested(_ number: Int, _ all: [[UInt8]], at now: Instant) {
+        attestationsAnswered += 1
         for encoded in all {
             // What cannot be read may be of a later version: no offence.
             guard let attestation = try? Attestation(bytes: encoded) else { continue }

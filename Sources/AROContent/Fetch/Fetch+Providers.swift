@@ -16,6 +16,9 @@ struct FetchCandidate {
     var state: State
     /// Failures since it last gave a block.
     var failures = 0
+    /// It could not be reached when it was last tried, or was silent twice. It is tried again while
+    /// the fetch goes on, but the fetch does not wait for it.
+    var isDoubted = false
 }
 
 extension Fetch {
@@ -27,6 +30,7 @@ extension Fetch {
         guard phase != .ended else { return }
         for peer in peers where candidates.count < config.candidatesMax {
             guard !candidates.contains(where: { $0.peer == peer }) else { continue }
+            searchesInVain = 0
             candidates.insert(
                 FetchCandidate(peer: peer, state: .idle(notBefore: now)),
                 at: generator.below(candidates.count + 1))
@@ -37,6 +41,7 @@ extension Fetch {
     mutating func searchEnded(at now: Instant) {
         guard phase != .ended, isSearching else { return }
         isSearching = false
+        let isStarved = isStarved(at: now)
         if isStarved, !hasHope { searchesInVain += 1 }
         searchDueAt = now + (isStarved ? backoff(searchesInVain) : config.searchInterval)
         advance(at: now)
@@ -47,6 +52,11 @@ extension Fetch {
     ) {
         guard let i = candidates.firstIndex(where: { $0.peer == peer }) else { return }
         candidates[i].failures = gave ? 1 : candidates[i].failures + 1
+        switch end {
+        case .unreachable: candidates[i].isDoubted = true
+        case .stalled: candidates[i].isDoubted = candidates[i].failures > 1
+        case .reset, .busy, .violation, .unreliable: candidates[i].isDoubted = false
+        }
         let mayTryAgain =
             switch end {
             case .violation, .unreliable: false
@@ -55,6 +65,14 @@ extension Fetch {
             }
         candidates[i].state =
             mayTryAgain ? .idle(notBefore: now + backoff(candidates[i].failures)) : .dropped
+    }
+
+    /// A doubted peer is there after all.
+    mutating func peerAnswered(_ peer: PeerHandle) {
+        guard let i = candidates.firstIndex(where: { $0.isDoubted && $0.peer == peer }) else {
+            return
+        }
+        candidates[i].isDoubted = false
     }
 
     private func backoff(_ failures: Int) -> Duration {
@@ -73,20 +91,38 @@ extension Fetch {
 
     private var linkCount: Int { links.reduce(0) { $0 + ($1 == nil ? 0 : 1) } }
 
-    /// Nobody owes us anything that would bring the fetch on.
-    private var isStarved: Bool {
+    /// Nobody is about to bring the fetch on: what peers owe is late, or they owe nothing.
+    private func isStarved(at now: Instant) -> Bool {
         needsPeers && writingBytes == 0
-            && links.allSatisfy { $0.map { $0.isOpen && $0.isIdle } ?? true }
+            && links.allSatisfy { $0.map { !isPromising($0, at: now) } ?? true }
     }
 
-    /// Somebody is there who was not tried yet, or may be tried again.
+    private func isPromising(_ link: FetchLink, at now: Instant) -> Bool {
+        guard !link.isDoubted, let late = link.lateAt(config) else { return false }
+        return now < late
+    }
+
+    /// Somebody is there who was not tried yet, or who answered and may be tried again.
     private var hasHope: Bool {
-        candidates.contains { if case .idle = $0.state { true } else { false } }
+        candidates.contains {
+            if case .idle = $0.state { !$0.isDoubted } else { false }
+        }
     }
 
-    private var linksWanted: Int {
+    /// Nobody may still answer, or be found.
+    private var isHopeless: Bool {
+        needsPeers && writingBytes == 0 && !hasHope && !isSearching
+            && links.allSatisfy { $0.map { $0.isDoubted || $0.isOpen && $0.isIdle } ?? true }
+    }
+
+    /// Peers that answer are there, though they may lack what is missing.
+    private var hasCompany: Bool {
+        links.contains { $0.map { $0.isOpen && !$0.isDoubted } ?? false }
+    }
+
+    private func linksWanted(at now: Instant) -> Int {
         let isMuch = wants.open.count + wants.requested.count >= 8
-        let isHard = isMuch || phase == .attesting || isStarved
+        let isHard = isMuch || phase == .attesting || isStarved(at: now)
         return isHard ? links.count : min(links.count, config.providersFew)
     }
 
@@ -107,7 +143,7 @@ extension Fetch {
 
     /// Makes a place for a peer that was not tried yet when all that are linked lack what is missing.
     private mutating func leaveUseless(at now: Instant) {
-        guard isStarved, linkCount == links.count, hasReadyCandidate(at: now),
+        guard isStarved(at: now), linkCount == links.count, hasReadyCandidate(at: now),
             let number = links.indices.first(where: {
                 phase == .attesting || links[$0]?.isPartial == true
             })
@@ -122,21 +158,31 @@ extension Fetch {
     }
 
     private mutating func openLinks(at now: Instant) {
-        for i in candidates.indices where linkCount < linksWanted {
+        for i in candidates.indices where timelyLinks(at: now) < linksWanted(at: now) {
             guard case .idle(let notBefore) = candidates[i].state, notBefore <= now,
                 let number = links.firstIndex(where: { $0 == nil })
             else { continue }
             candidates[i].state = .linked
-            links[number] = FetchLink(peer: candidates[i].peer, at: now)
+            links[number] = FetchLink(
+                peer: candidates[i].peer, isDoubted: candidates[i].isDoubted, at: now)
             steps.append(.open(candidates[i].peer, link: number))
+        }
+    }
+
+    /// Links but those that are late to open: these hold nobody's place.
+    private func timelyLinks(at now: Instant) -> Int {
+        links.reduce(0) {
+            guard let link = $1 else { return $0 }
+            return $0 + (link.isOpen || isPromising(link, at: now) ? 1 : 0)
         }
     }
 
     private mutating func search(at now: Instant) {
         guard !isSearching else { return }
-        if isStarved, !hasHope, searches > 0 {
-            // All were lost, or lack what is missing: the next search need not wait so long.
-            searchDueAt = min(searchDueAt ?? now, now + backoff(searchesInVain))
+        if isStarved(at: now), !hasHope, searches > 0 {
+            // All were lost, are late, or lack what is missing: the next search need not wait so long.
+            let pause = searchesInVain == 0 ? .zero : backoff(searchesInVain)
+            searchDueAt = min(searchDueAt ?? now, now + pause)
         }
         guard (searchDueAt ?? now) <= now, linkCount < links.count else { return }
         isSearching = true
@@ -148,18 +194,20 @@ extension Fetch {
 
     private mutating func giveUp(at now: Instant) throws(FetchFailure) {
         let isLate = progressedAt.map { now >= $0 + config.patience } ?? false
-        let isHopeless = isStarved && !hasHope && !isSearching
+        let isInVain = isHopeless && searchesInVain >= config.searchesMax
         if phase == .attesting, let publisher = options.publisher {
-            let allAnswered = isHopeless && searches > 0 && attestationsAsked > 0
-            if allAnswered { throw .notPublishedBy(publisher) }
-            guard isLate || isHopeless && searchesInVain >= config.searchesMax else { return }
-            throw attestationsAsked > 0
-                ? .notPublishedBy(publisher) : .noProviders(options.root)
+            let allAnswered = isHopeless && searches > 0 && attestationsAnswered > 0
+            guard allAnswered || isLate || isInVain else { return }
+            if attestationsAnswered > 0 { throw .notPublishedBy(publisher) }
+            throw nobody(for: options.root)
         }
-        let isLonely = isHopeless && linkCount == 0 && searchesInVain >= config.searchesMax
-        guard isLate || isLonely, let missing = wants.firstMissing else { return }
-        let lost = progress.bytesFetched > 0 && linkCount == 0
-        throw lost ? .providersLost(missing) : .noProviders(missing)
+        guard isLate || isInVain && !hasCompany, let missing = wants.firstMissing else { return }
+        throw nobody(for: missing)
+    }
+
+    /// Whether somebody was known to hold it makes a difference to who is told.
+    private func nobody(for cid: CID) -> FetchFailure {
+        candidates.isEmpty || hasCompany ? .noProviders(cid) : .providersLost(cid)
     }
 
     func providerDeadline(after now: Instant) -> Instant? {
@@ -168,7 +216,10 @@ extension Fetch {
         if !isSearching, let due = searchDueAt, due > now, linkCount < links.count {
             next = earliest(next, due)
         }
-        guard linkCount < linksWanted else { return next }
+        for case let link? in links {
+            if let late = link.lateAt(config), late > now { next = earliest(next, late) }
+        }
+        guard timelyLinks(at: now) < linksWanted(at: now) else { return next }
         for candidate in candidates {
             if case .idle(let notBefore) = candidate.state, notBefore > now {
                 next = earliest(next, notBefore)

@@ -79,6 +79,7 @@ struct Fetch {
     var searchesInVain = 0
     /// Peers that were asked who signed the root.
     var attestationsAsked = 0
+    var attestationsAnswered = 0
     /// The last new block of the network, or when the network was first needed.
     var progressedAt: Instant?
 
@@ -160,7 +161,8 @@ extension Fetch {
 
     /// Offers the content to others: what was asked for in part is not announced.
     private mutating func announce() {
-        guard !hasAnnounced, options.range == nil, let target = walk.target else { return }
+        guard !hasAnnounced, options.range == nil, options.scope == .all, let target = walk.target
+        else { return }
         hasAnnounced = true
         steps.append(.holds(target))
     }

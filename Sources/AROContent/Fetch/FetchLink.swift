@@ -31,6 +31,8 @@ struct FetchLink {
 
     let peer: PeerHandle
     private(set) var isOpen = false
+    /// It did not answer when it was tried before, and has not answered yet: nobody waits for it.
+    private(set) var isDoubted: Bool
     var decoder = ExchangeAnswerDecoder()
 
     /// In the order they were sent; those before `head` are answered.
@@ -67,8 +69,8 @@ struct FetchLink {
     var attestationsAsked = false
     private(set) var blocksGiven = 0
 
-    init(peer: PeerHandle, at now: Instant) {
-        self.peer = peer
+    init(peer: PeerHandle, isDoubted: Bool = false, at now: Instant) {
+        (self.peer, self.isDoubted) = (peer, isDoubted)
         (receivedAt, stallFrom) = (now, now)
     }
 
@@ -147,6 +149,7 @@ extension FetchLink {
         }
         received += byteCount
         receivedAt = now
+        isDoubted = false
         if received - stallBytes >= config.stallBytesMin {
             (stallFrom, stallBytes) = (now, received)
         }
@@ -220,6 +223,13 @@ extension FetchLink {
     /// When the peer is given up unless something comes; nil where it owes nothing.
     func givenUpAt(_ config: ExchangeConfiguration) -> Instant? {
         if !isOpen { return stallFrom + config.connectTimeout }
-        return isIdle ? nil : stallFrom + config.stallTimeout
+        if isIdle { return nil }
+        return min(stallFrom + config.stallTimeout, receivedAt + config.silenceTimeout)
+    }
+
+    /// When others should be looked for besides, unless something comes; nil where it owes nothing.
+    func lateAt(_ config: ExchangeConfiguration) -> Instant? {
+        if !isOpen { return stallFrom + config.connectLate }
+        return isIdle ? nil : receivedAt + config.silenceTimeout / 2
     }
 }

@@ -67,6 +67,8 @@ struct Walk {
         var offset: UInt64 = 0
         /// File bytes below, as far as somebody says.
         var weight: UInt64 = 0
+        /// A node of the sharded directory whose link led here, and no entry of it.
+        var isPartOfDirectory = false
     }
 
     private struct Segment {
@@ -85,6 +87,7 @@ struct Walk {
 
     let limits: WalkLimits
     private let range: Range<UInt64>?
+    private let isListing: Bool
     /// Names still to follow, the next one first; then the target is reached.
     private var path: ArraySlice<String>
     private let fullPath: [String]
@@ -110,6 +113,7 @@ struct Walk {
     init(_ options: FetchOptions, limits: WalkLimits = WalkLimits()) {
         self.limits = limits
         (root, range, fullPath) = (options.root, options.range, options.path)
+        isListing = options.scope == .listing
         path = options.path[...]
         if path.isEmpty { target = root }
         lastID = 1
@@ -287,6 +291,7 @@ extension Walk {
             return
         }
         targetIsFile = true
+        guard !isListing else { return }
         bytesWanted =
             try range.map { range throws(FetchFailure) in
                 try range.within(file).count64
@@ -308,6 +313,7 @@ extension Walk {
         case .shard(let shard): rest = entries(of: shard)
         case .symlink: break
         }
+        if isListing { rest.removeAll { !$0.isPartOfDirectory } }
         if line[i].linkCount != nil { ownBytes = 0 }
         if seen.count < limits.nodesSeenMax { seen[parent.child.cid] = node.fileByteCount ?? 0 }
         line[i].state = .open
@@ -336,7 +342,7 @@ extension Walk {
             if case .entry(let entry) = $0.target {
                 return Pending(child: shard.child($0), weight: entry.treeByteCount)
             }
-            return Pending(child: shard.child($0))
+            return Pending(child: shard.child($0), isPartOfDirectory: true)
         }
     }
 

@@ -38,13 +38,20 @@ extension Kademlia {
         _ number: UInt32, by peer: PeerHandle, at now: Instant, book: inout PeerBook,
         into out: inout KademliaOutbox
     ) -> Request? {
-        guard let (request, roundTrip) = requests.answered(number, by: peer, at: now) else {
+        guard let answer = requests.answered(number, by: peer, at: now) else {
             drops.count(.unsolicited)
             return nil
         }
-        times.measured(roundTrip)
+        var roundTrip = answer.roundTrip
+        if answer.isAmbiguous {
+            times.wasAmbiguous()
+            // It was slower than expected, if not known by how much.
+            roundTrip = min(roundTrip, answer.request.expected)
+        } else {
+            times.measured(roundTrip)
+        }
         heard(peer, RoundTripClass(roundTrip), at: now, book: &book, into: &out)
-        return request
+        return answer.request
     }
 
     private mutating func readBack(_ answer: KademliaAnswer, by peer: PeerHandle, _ i: Int) {
@@ -133,6 +140,7 @@ extension Kademlia {
         let reach = isLocal ? Reach.machine : .network
         book.suggest(reach.usable(record.addresses, limit: Contact.addressesMax), for: handle)
         out.events.append(.provider(operations[i].id, record, handle))
+        operations[i].lookup.patience = .untilHalf
         if operations[i].providersFound.count >= limit { operations[i].lookup.stop() }
     }
 

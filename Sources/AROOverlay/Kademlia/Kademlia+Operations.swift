@@ -18,7 +18,8 @@ extension Kademlia {
             if case .place = goal { placed(key, held: 0, at: now) }
             return refuse(id, .tooManyOperations, into: &out)
         }
-        let lookup = makeLookup(key, paths: paths, book)
+        var lookup = makeLookup(key, paths: paths, book)
+        if case .place = goal { lookup.patience = .untilEnough }
         table.touch(key, at: now)
         operations.append(
             Operation(
@@ -32,8 +33,7 @@ extension Kademlia {
     private func makeLookup(
         _ key: DHTKey, paths: Int, _ book: borrowing PeerBook
     ) -> Lookup {
-        // More than k, so that those that died can be replaced without asking others.
-        let start = table.closest(to: key, count: 2 * configuration.k, configuration, book)
+        let start = startingPoints(for: key, book)
         var roundTrips: [RoundTripClass] = []
         roundTrips.reserveCapacity(start.count)
         for handle in start {
@@ -163,9 +163,8 @@ extension Kademlia {
                 operation.name.map { .name($0) } ?? .failed(nobody ? .noPeers : .nameNotFound)
             end(i, outcome, at: now, into: &out)
         case .place(let record):
-            operations[i].placement = Placement(
-                record, at: operation.lookup.closest(configuration.k),
-                spares: operation.lookup.spares(configuration.k))
+            let (nearest, spares) = operation.lookup.holders()
+            operations[i].placement = Placement(record, at: nearest, spares: spares)
         }
     }
 

@@ -21,10 +21,12 @@ public struct Kademlia: ~Copyable {
     public var addresses: [SocketAddress] = []
 
     var table: RoutingTable
+    var heard = HeardOf()
     var store = RecordStore()
     var requests = Requests()
     var rates = AskingRates()
-    var times: ResponseTimes
+    /// How long answers take, over all peers.
+    var times: PopulationTime
     var publications = Publications()
     var operations: [Operation] = []
     var generator: Generator
@@ -46,7 +48,7 @@ public struct Kademlia: ~Copyable {
         self.serves = serves
         self.generator = generator
         table = RoutingTable(local: DHTKey(peer: local), at: now)
-        times = ResponseTimes(first: configuration.expectedFirst)
+        times = PopulationTime(first: configuration.expectedFirst)
         clock = (wallClock, now)
     }
 
@@ -236,6 +238,7 @@ public struct Kademlia: ~Copyable {
     /// Every peer that must stay in the book. The outbox must have been drained.
     public func forEachUsedHandle(_ body: (PeerHandle) -> Void) {
         table.forEachHandle(body)
+        for peer in heard.peers { body(peer) }
         rates.forEachHandle(body)
         for request in requests.pending { body(request.peer) }
         for operation in operations { operation.forEachHandle(body) }

@@ -23,6 +23,10 @@ public struct KademliaConfiguration: Sendable {
     /// Candidates of one /24 or /56 in one look-up. A guess; go-libp2p-kad-dht keeps 3 in a table.
     public var lookupPerNetworkMax = 4
 
+    /// Peers heard of, but perhaps never met, that a look-up starts from besides its contacts; 0 for
+    /// none. As many as a look-up ends with: k.
+    public var heardOfStart = 20
+
     /// Contacts of one network in a bucket and in the table: go-libp2p-kad-dht's filter, 2 and 3.
     public var bucketPerNetworkMax = 2
     public var tablePerNetworkMax = 3

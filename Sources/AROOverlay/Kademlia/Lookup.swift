@@ -12,7 +12,7 @@
 /// ```
 ///
 /// A raced peer counts neither against the parallelism nor among the k, so that another is asked in
-/// its place. A suspended one is "removed from consideration until and unless it responds" (§2.3);
+/// its place. How long it is waited for is ``Patience``. A suspended one is "removed from consideration until and unless it responds" (§2.3);
 /// it is waited for only while nobody answered at all. As in the paper, once answers bring nothing
 /// nearer, the k nearest that were not asked yet are asked at once.
 ///
@@ -26,6 +26,18 @@ struct Lookup: Sendable {
     enum Step: Hashable, Sendable { case ask(PeerHandle), wait, finished }
 
     enum State: UInt8, Sendable { case fresh, waiting, raced, suspended, lost, answered }
+
+    /// What a look-up does about raced peers among the k nearest.
+    enum Patience: Sendable {
+        /// It waits until they are suspended: the k nearest are what is asked for.
+        case full
+        /// It waits only while fewer than k others have answered. A placement stores at late peers as
+        /// well, and replaces them where they stay silent.
+        case untilEnough
+        /// Providers were found. What is left to find stands at most of the k nearest, so once half of
+        /// them have answered, nobody late is waited for or replaced.
+        case untilHalf
+    }
 
     struct Candidate: Sendable {
         var distance: Bits256
@@ -54,6 +66,7 @@ struct Lookup: Sendable {
     private var idle: [UInt8]
     private var turn = 0
     private var stopped = false
+    var patience = Patience.full
 
     /// Whether a peer that was asked has not answered in time.
     var hasLostPeers: Bool { candidates.contains { $0.isOut } }
@@ -116,27 +129,44 @@ struct Lookup: Sendable {
     private func look(along path: Int) -> (ask: Int?, waits: Bool) {
         let bit = UInt8(1) << UInt8(path)
         let parallel = Int(idle[path]) >= width ? k : width
+        let isImpatient = isImpatient(bit)
         var considered = 0
+        var answered = 0
         var waiting = 0
-        var waits = false
+        var awaited = 0
+        var raced = 0
         var best: Int?
         for (i, candidate) in candidates.enumerated() where candidate.paths & bit != 0 {
             guard considered < k else { break }
             switch candidate.state {
             case .suspended, .lost: continue
-            case .answered: break
+            case .raced where isImpatient: break
             case .raced:
-                waits = true
+                raced += 1
                 continue
+            case .answered: answered += 1
             case .waiting:
-                waits = true
+                awaited += 1
                 if candidate.asker == path { waiting += 1 }
             case .fresh: if isBetter(i, than: best) { best = i }
             }
             considered += 1
         }
         if asked >= askedMax || waiting >= parallel { best = nil }
-        return (best, waits)
+        let waitsForRaced = raced > 0 && !(patience == .untilEnough && answered >= k)
+        return (best, awaited > 0 || waitsForRaced)
+    }
+
+    /// Whether half of the k nearest of a path have answered, where that is enough.
+    private func isImpatient(_ bit: UInt8) -> Bool {
+        guard patience == .untilHalf else { return false }
+        var (answered, considered) = (0, 0)
+        for candidate in candidates where candidate.paths & bit != 0 && !candidate.isOut {
+            guard considered < k else { break }
+            considered += 1
+            if candidate.state == .answered { answered += 1 }
+        }
+        return 2 * answered >= considered
     }
 
     /// The nearest goes first; among those that share as many bits with the target, the fastest.
@@ -236,13 +266,20 @@ struct Lookup: Sendable {
         candidates.lazy.filter { $0.state == .answered }.prefix(count).map(\.handle)
     }
 
-    /// The nearest of those that were not needed: the answers behind the first k, and candidates
-    /// that were never asked.
-    func spares(_ count: Int) -> [PeerHandle] {
-        let first = closest(k)
-        return candidates.lazy
-            .filter { ($0.state == .answered || $0.state == .fresh) && !first.contains($0.handle) }
-            .prefix(count).map(\.handle)
+    /// The peers to store at: the k nearest that answered or are late, or as many of them as have
+    /// answered at all; and the nearest of the others that may live, to replace those that fail.
+    func holders() -> (nearest: [PeerHandle], spares: [PeerHandle]) {
+        let count = min(k, answers)
+        var nearest: [PeerHandle] = []
+        var spares: [PeerHandle] = []
+        for candidate in candidates where !candidate.isOut && candidate.state != .waiting {
+            if candidate.state != .fresh, nearest.count < count {
+                nearest.append(candidate.handle)
+            } else if spares.count < k {
+                spares.append(candidate.handle)
+            }
+        }
+        return (nearest, spares)
     }
 
     /// How many peers were asked in a row to come upon the nearest one that answered.

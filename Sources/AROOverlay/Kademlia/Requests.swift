@@ -69,17 +69,29 @@ struct Requests: Sendable {
         return number
     }
 
-    /// The peer answered with this number. Returns the request, which is forgotten, and the
-    /// round-trip time of the transmission that was answered; nil for an answer that nobody awaits.
-    mutating func answered(
-        _ number: UInt32, by peer: PeerHandle, at now: Instant
-    ) -> (Request, roundTrip: Duration)? {
+    /// How long an answer took.
+    struct Answer: Sendable {
+        var request: Request
+        /// Of the transmission that was answered.
+        var roundTrip: Duration
+        /// Whether a later transmission was sent before the answer came. The transport may have
+        /// repeated the answered one together with its handshake, so that the time says little.
+        var isAmbiguous: Bool
+    }
+
+    /// The peer answered with this number. Returns the request, which is forgotten; nil for an
+    /// answer that nobody awaits.
+    mutating func answered(_ number: UInt32, by peer: PeerHandle, at now: Instant) -> Answer? {
         guard
             let i = pending.firstIndex(where: { $0.number == number & ~3 && $0.peer == peer }),
             number & 3 < UInt32(pending[i].transmissions)
         else { return nil }
         let request = pending.remove(at: i)
-        return (request, max(now - request.sent - request.offset(Int(number & 3)), .zero))
+        let transmission = Int(number & 3)
+        return Answer(
+            request: request,
+            roundTrip: max(now - request.sent - request.offset(transmission), .zero),
+            isAmbiguous: transmission + 1 < Int(request.transmissions))
     }
 
     /// The next thing to do about a request whose time has come; nil if there is none.

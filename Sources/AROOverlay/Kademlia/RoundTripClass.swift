@@ -42,38 +42,11 @@ struct RoundTripClass: Hashable, Comparable, Sendable {
     var preference: UInt8 { number == 0 ? 47 : number }
 }
 
-/// How long answers take, over all peers: what to expect of one that was never measured.
-///
-/// The estimator of RFC 6298 §2, with the gains 1/8 and 1/4 of a connection applied to a
-/// population: mean plus four mean deviations stands above the 95th percentile of the distributions
-/// that networks usually show, and follows a change within ten answers.
-struct ResponseTimes: Sendable {
-    private var mean, deviation: Duration
-    private var isMeasured = false
-
-    /// - Parameter first: what to expect before the first answer.
-    init(first: Duration) { (mean, deviation) = (first, .zero) }
-
-    mutating func measured(_ sample: Duration) {
-        guard isMeasured else {
-            (mean, deviation, isMeasured) = (sample, sample / 2, true)
-            return
-        }
-        let error = sample - mean
-        let size = error < .zero ? .zero - error : error
-        deviation = deviation - deviation / 4 + size / 4
-        mean += error / 8
-    }
-
+extension PopulationTime {
     /// When another peer should be asked in the place of one with round-trip class `known`.
     func expected(of known: RoundTripClass, within configuration: KademliaConfiguration) -> Duration
     {
-        let time: Duration
-        if let ceiling = known.ceiling {
-            time = ceiling + ceiling / 2 + .milliseconds(5)
-        } else {
-            time = mean + deviation * 4
-        }
+        let time = known.ceiling.map { $0 + $0 / 2 + .milliseconds(5) } ?? bound
         return min(max(time, configuration.expectedMin), configuration.expectedMax)
     }
 }

@@ -14,7 +14,7 @@ extension HyParView {
     ) {
         requests.removeAll { $0.peer == peer }
         partings.removeAll { $0.peer == peer }
-        lost.removeAll { $0.peer == peer }
+        foundLost(peer, at: now)
         passiveView.remove(peer)
         guard !isNeighbour(peer) else { return }
         if neighbours.count >= configuration.activeMax {
@@ -98,6 +98,7 @@ extension HyParView {
         requests.removeAll { $0.peer == peer }
         partings.removeAll { $0.peer == peer }
         lost.removeAll { $0.peer == peer }
+        if door == peer { door = nil }
         passiveView.remove(peer)
         _ = removeNeighbour(peer, .left, at: now, &out)
     }
@@ -141,9 +142,18 @@ extension HyParView {
             let usable = reach(of: peer, book).usable(addresses, limit: Contact.addressesMax)
             send(.join(addresses: usable), to: peer, into: &out)
         case .newcomer, .lost: send(.neighbour(.high), to: peer, into: &out)
-        case .refill:
-            send(.neighbour(neighbours.isEmpty ? .high : .low), to: peer, into: &out)
+        case .refill: send(.neighbour(refillPriority), to: peer, into: &out)
         }
+    }
+
+    /// High without neighbours (§4.3). Deviation: also for who was refused many times, or a few nodes
+    /// that know of full ones only stay a network of their own.
+    private var refillPriority: MembershipPriority {
+        guard !neighbours.isEmpty else { return .high }
+        let patience =
+            neighbours.count + 1 < configuration.activeMax
+            ? configuration.refusalsUrgent : configuration.refusalsMax
+        return pace.refusals >= patience ? .high : .low
     }
 
     /// How long an answer is awaited.

@@ -15,6 +15,7 @@ extension HyParView {
         guard allowances.take(cost(of: message.body), from: peer, at: now, configuration) else {
             return drops.count(.overAllowance)
         }
+        hurryLost(peer, at: now)
         switch message.body {
         case .join(let addresses):
             joined(peer, addresses, at: now, book: &book, into: &out)
@@ -60,9 +61,11 @@ extension HyParView {
         addNeighbour(peer, at: now, book, &out)
         send(.neighbourReply(accepted: true), to: peer, into: &out)
         guard !isKnown else { return }
-        let others = active.filter { $0 != peer }
-        for other in others {
-            forwardJoin(of: peer, hopsLeft: configuration.activeWalk, to: other, book, into: &out)
+        for neighbour in neighbours where neighbour.peer != peer {
+            guard let contact = contact(peer, for: neighbour.peer, book) else { continue }
+            send(
+                .forwardJoin(contact, hopsLeft: configuration.activeWalk), to: neighbour.peer,
+                into: &out)
         }
     }
 
@@ -71,19 +74,25 @@ extension HyParView {
         book: inout PeerBook, into out: inout MembershipOutbox
     ) {
         guard contact.id != local else { return }
-        guard let newcomer = intern(contact, named: peer, book: &book) else {
-            return drops.count(.contactUnusable)
-        }
         let hopsLeft = min(hopsLeft, configuration.activeWalk)
-        let next = randomNeighbour(besides: peer, newcomer)
-        guard let next, hopsLeft > 0 else {
-            return welcome(newcomer, at: now, book, into: &out)
-        }
-        if hopsLeft == configuration.passiveWalk {
+        let next = randomNeighbour(besides: peer, book.handle(of: contact.id))
+        let goesOn = hopsLeft > 0 && next != nil
+        if !goesOn || hopsLeft == configuration.passiveWalk {
+            guard let newcomer = intern(contact, named: peer, book: &book) else {
+                return drops.count(.contactUnusable)
+            }
+            guard goesOn else { return welcome(newcomer, at: now, book, into: &out) }
             var given: [PeerHandle] = []
             addToPassiveView(newcomer, replacing: &given, book)
         }
-        forwardJoin(of: newcomer, hopsLeft: hopsLeft - 1, to: next, book, into: &out)
+        guard let next else { return }
+        let reach = max(reach(of: peer, book), reach(of: next, book))
+        let usable = reach.usable(contact.addresses, limit: Self.addressesTold)
+        guard !usable.isEmpty else { return drops.count(.contactUnusable) }
+        send(
+            .forwardJoin(
+                Contact(id: contact.id, addresses: usable), hopsLeft: hopsLeft - 1),
+            to: next, into: &out)
     }
 
     /// A newcomer's walk ended here: we offer ourselves. Where too much of that is under way, it
@@ -99,14 +108,6 @@ extension HyParView {
             var given: [PeerHandle] = []
             addToPassiveView(newcomer, replacing: &given, book)
         }
-    }
-
-    private func forwardJoin(
-        of newcomer: PeerHandle, hopsLeft: Int, to peer: PeerHandle, _ book: borrowing PeerBook,
-        into out: inout MembershipOutbox
-    ) {
-        guard let contact = contact(newcomer, for: peer, book) else { return }
-        send(.forwardJoin(contact, hopsLeft: hopsLeft), to: peer, into: &out)
     }
 
     // MARK: Links
@@ -156,8 +157,9 @@ extension HyParView {
             return
         }
         let request = requests.remove(at: i)
-        lost.removeAll { $0.peer == peer }
+        foundLost(peer, at: now)
         guard accepted else { return refused(request, at: now, book) }
+        if request.purpose == .join { door = peer }
         if neighbours.count < configuration.activeMax || request.purpose != .refill {
             addNeighbour(peer, at: now, book, &out)
         } else {
@@ -174,7 +176,7 @@ extension HyParView {
         addToPassiveView(request.peer, replacing: &given, book)
         guard request.purpose != .newcomer else { return }
         pace.refused(
-            at: now, isUrgent: neighbours.count * 2 < configuration.activeMax, configuration,
+            at: now, isUrgent: neighbours.count + 1 < configuration.activeMax, configuration,
             &generator)
     }
 

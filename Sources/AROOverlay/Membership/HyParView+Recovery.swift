@@ -34,7 +34,7 @@ extension HyParView {
             let peer = lost[i].peer
             lost[i].attempts += 1
             var delay = configuration.lostFirst
-            for _ in 0..<lost[i].attempts { delay = min(delay * 2, configuration.lostLast) }
+            for _ in 0..<lost[i].attempts { delay = min(delay * 3 / 2, configuration.lostLast) }
             lost[i].at = now + generator.spread(delay)
             i += 1
             guard mayAsk(peer), requests.count < configuration.requestsMax else { continue }
@@ -42,18 +42,54 @@ extension HyParView {
         }
     }
 
-    /// Nobody is a neighbour and nobody is left to become one.
+    /// The peer is there. If it was lost, what kept it away may have kept others away.
+    mutating func foundLost(_ peer: PeerHandle, at now: Instant) {
+        guard let i = lost.firstIndex(where: { $0.peer == peer }) else { return }
+        lost.remove(at: i)
+        for i in lost.indices {
+            let soon = now + generator.between(.zero, configuration.lostHurry)
+            lost[i].at = min(lost[i].at, soon)
+        }
+    }
+
+    /// A lost peer spoke to us: it is asked soon.
+    mutating func hurryLost(_ peer: PeerHandle, at now: Instant) {
+        guard let i = lost.firstIndex(where: { $0.peer == peer }) else { return }
+        lost[i].at = min(lost[i].at, now + generator.between(.zero, configuration.lostHurry))
+    }
+
+    /// Somebody is asked to fill a place, or will be.
+    var isAsking: Bool { !requests.isEmpty || pace.waitsUntil != nil }
+
+    /// A place is empty and nobody is left to fill it. With neighbours that can be a small network,
+    /// or a few nodes that lost the others: then we knock again where we came in.
     mutating func noteIsolation(
         at now: Instant, _ book: borrowing PeerBook, into out: inout MembershipOutbox
     ) {
-        guard neighbours.isEmpty else { return isolation = nil }
-        guard requests.isEmpty, pace.waitsUntil == nil else { return }
-        if let isolation, now < isolation.at { return }
-        let delay =
-            isolation.map { min($0.delay * 2, configuration.isolatedLast) }
-            ?? configuration.isolatedFirst
+        guard !isAsking else { return }
+        guard neighbours.count < configuration.activeMax else { return isolation = nil }
+        guard let (at, delay) = isolation else {
+            guard neighbours.isEmpty else {
+                return waitIsolated(configuration.isolatedTogether, now)
+            }
+            waitIsolated(configuration.isolatedFirst, now)
+            return seekAnybody(at: now, book, into: &out)
+        }
+        guard at <= now else { return }
+        waitIsolated(min(delay * 2, configuration.isolatedLast), now)
+        seekAnybody(at: now, book, into: &out)
+    }
+
+    private mutating func waitIsolated(_ delay: Duration, _ now: Instant) {
         isolation = (now + generator.spread(delay), delay)
+    }
+
+    private mutating func seekAnybody(
+        at now: Instant, _ book: borrowing PeerBook, into out: inout MembershipOutbox
+    ) {
         out.events.append(.isolated)
+        if let door, mayAsk(door) { ask(door, .join, at: now, book, into: &out) }
+        guard neighbours.isEmpty else { return }
         for peer in lost.map(\.peer).sample(3, &generator) where mayAsk(peer) {
             ask(peer, .lost, at: now, book, into: &out)
         }

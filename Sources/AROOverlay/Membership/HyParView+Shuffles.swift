@@ -47,8 +47,8 @@ extension HyParView {
         send(
             .shuffle(
                 MembershipShuffle(
-                    hopsLeft: min(configuration.shuffleWalk, MembershipMessage.hopsMax),
-                    number: clock.number, origin: local, addresses: usable,
+                    hopsLeft: configuration.shuffleWalk, number: clock.number, origin: local,
+                    addresses: usable,
                     contacts: Array(contacts.prefix(MembershipMessage.contactsMax)))),
             to: target, into: &out)
     }

@@ -38,8 +38,8 @@ public struct HyParView: Sendable {
     var shuffles: ShuffleClock?
     var pace: RefillPace
     var isolation: (at: Instant, delay: Duration)?
-    /// When a full view last took back a lost peer.
-    var lostReturnedAt: Instant?
+    /// Whom we entered by: asked again where nobody else is left.
+    var door: PeerHandle?
     /// Whether we want to be part of the overlay at all: from the first join until we leave.
     var isMember = false
     /// No neighbour was found since we joined: we still ask by JOIN.
@@ -54,6 +54,9 @@ public struct HyParView: Sendable {
         configuration: MembershipConfiguration = MembershipConfiguration(), local: PeerID,
         swarm: SwarmID?, generator: Generator, at now: Instant
     ) {
+        precondition(configuration.activeMax > 0 && configuration.passiveMax > 0)
+        precondition((0...MembershipMessage.hopsMax).contains(configuration.activeWalk))
+        precondition((0...MembershipMessage.hopsMax).contains(configuration.shuffleWalk))
         self.configuration = configuration
         self.local = local
         self.swarm = swarm
@@ -77,7 +80,10 @@ public struct HyParView: Sendable {
         shuffleSoon(at: now)
         keep(contacts, book)
         let first = contacts.first { mayAsk($0) && book.id($0) != local }
-        if let first { ask(first, .join, at: now, book, into: &out) }
+        if let first {
+            door = first
+            ask(first, .join, at: now, book, into: &out)
+        }
         maintain(at: now, book: book, into: &out)
     }
 
@@ -104,7 +110,8 @@ public struct HyParView: Sendable {
         requests.removeAll()
         partings.removeAll()
         lost.removeAll()
-        (shuffles, isolation) = (nil, nil)
+        (shuffles, isolation, door) = (nil, nil, nil)
+        pace.waitsUntil = nil
         (isMember, isNewcomer) = (false, false)
     }
 
@@ -174,7 +181,7 @@ public struct HyParView: Sendable {
         for request in requests { next = earliest(next, request.at) }
         for parting in partings { next = earliest(next, parting.at) }
         for peer in lost { next = earliest(next, peer.at) }
-        if requests.isEmpty { next = earliest(next, isolation?.at) }
+        if !isAsking { next = earliest(next, isolation?.at) }
         return next
     }
 
@@ -211,6 +218,7 @@ public struct HyParView: Sendable {
         for request in requests { body(request.peer) }
         for parting in partings { body(parting.peer) }
         for peer in lost { body(peer.peer) }
+        if let door { body(door) }
         allowances.forEachHandle(body)
     }
 

@@ -51,6 +51,8 @@ struct RefillPace: Sendable {
     /// Nobody is asked before.
     private(set) var notBefore: Instant
     private var delay = Duration.zero
+    /// Refusals since a link was last made or lost.
+    private(set) var refusals = 0
     /// Set while a place is empty and only the pace forbids to ask.
     var waitsUntil: Instant?
 
@@ -58,6 +60,7 @@ struct RefillPace: Sendable {
 
     mutating func hurry(at now: Instant) {
         delay = .zero
+        refusals = 0
         notBefore = now
     }
 
@@ -65,6 +68,7 @@ struct RefillPace: Sendable {
         at now: Instant, isUrgent: Bool, _ configuration: MembershipConfiguration,
         _ generator: inout Generator
     ) {
+        refusals += 1
         let longest = isUrgent ? configuration.refillUrgent : configuration.refillLast
         delay = min(max(delay * 2, configuration.refillFirst), longest)
         notBefore = max(notBefore, now + generator.spread(delay))

@@ -43,25 +43,30 @@ public struct MembershipConfiguration: Sendable {
     /// A node with an empty place that was refused asks again after the first, then ever later until
     /// the last of these times. Guesses.
     public var refillFirst = Duration.milliseconds(500)
-    public var refillLast = Duration.minutes(1)
-    /// The longest such wait while more than half of the places are empty. A guess.
-    public var refillUrgent = Duration.seconds(2)
+    public var refillLast = Duration.seconds(30)
+    /// The longest such wait while more than one place is empty. A guess.
+    public var refillUrgent = Duration.seconds(4)
+    /// Refusals in a row after which room is demanded, with one place empty and with more. Guesses:
+    /// twenty minutes, and half a one.
+    public var refusalsMax = 40
+    public var refusalsUrgent = 8
 
     /// Peers that failed and are asked again: what finds the other half after a partition. A guess.
     public var lostMax = 8
-    /// They are asked after the first, then ever later until the last of these times, so many times:
-    /// six hours in all. Guesses.
+    /// They are asked after the first, then ever later (by half) until the last of these times, so
+    /// many times: about six hours in all. Guesses.
     public var lostFirst = Duration.seconds(15)
     public var lostLast = Duration.hours(1)
-    public var lostAttemptsMax = 13
-    /// A full view takes back a lost peer no more often than this. A guess: a partition that heals
-    /// shall not turn every view over at once.
-    public var lostReturnInterval = Duration.seconds(30)
+    public var lostAttemptsMax = 17
+    /// If one of them is back, the others are asked within this time. A guess.
+    public var lostHurry = Duration.seconds(5)
 
     /// A node that has nobody left to ask says so, again after the first, then ever later until the
     /// last of these times. Guesses.
     public var isolatedFirst = Duration.seconds(5)
     public var isolatedLast = Duration.minutes(5)
+    /// The first of these times where there are neighbours, which may bring more. A guess.
+    public var isolatedTogether = Duration.seconds(15)
 
     /// Peers of one public network (/24, /56) in the passive view. A guess: a fifth of it.
     public var passivePerNetworkMax = 6

@@ -17,8 +17,9 @@ public enum MembershipEvent: Hashable, Sendable {
     case neighbourUp(PeerHandle)
     /// The peer left the active view.
     case neighbourDown(PeerHandle, NeighbourLoss)
-    /// Nobody is left to ask: time to try the directory or the bootstrap addresses. Comes again,
-    /// ever more rarely, until a neighbour is found.
+    /// A place in the active view is empty and nobody is left to ask: time to try the directory or
+    /// the bootstrap addresses. Comes again, ever more rarely, until it is filled; in a network of no
+    /// more nodes than places, for ever.
     case isolated
 }
 

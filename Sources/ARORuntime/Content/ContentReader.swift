@@ -39,7 +39,7 @@ public final class ContentReader: @unchecked Sendable {
         while let step = try await step() {
             switch step {
             case .bytes(let bytes, _): return bytes
-            case .beginFile(_, let byteCount): fileByteCount = byteCount
+            case .beginFile(_, _, let byteCount): fileByteCount = byteCount
             case .enterDirectory, .symlink: throw .tree(.rangeOfDirectory)
             default: continue
             }
@@ -53,7 +53,7 @@ public final class ContentReader: @unchecked Sendable {
     /// Follows the path and learns the file's size without reading on. Throws for what is no file.
     public func open() async throws(ContentFailure) {
         guard fileByteCount == nil else { return }
-        guard case .beginFile(_, let byteCount) = try await step() else {
+        guard case .beginFile(_, _, let byteCount) = try await step() else {
             throw .tree(.rangeOfDirectory)
         }
         fileByteCount = byteCount

@@ -63,12 +63,12 @@ private final class FileTree: @unchecked Sendable {
 
     func take(_ step: ExportStep) throws(ContentFailure) {
         switch step {
-        case .beginFile(let name, _): try begin(file: place(name))
+        case .beginFile(let name, _, _): try begin(file: place(name))
         case .bytes(let bytes, _): try write(bytes)
         case .endFile: try endFile()
-        case .enterDirectory(let name): try enter(place(name))
+        case .enterDirectory(let name, _): try enter(place(name))
         case .leaveDirectory: directories.removeLast()
-        case .symlink(let name, let target):
+        case .symlink(let name, _, let target):
             let path = try place(name)
             guard symlink(target, path) == 0 else { throw .store(.system("create", path)) }
         case .needBlock, .finished, .failed: break

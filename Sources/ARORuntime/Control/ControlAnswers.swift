@@ -43,6 +43,8 @@ struct ControlAnswers: Sendable {
             try await client.send(bytes: proof.bytes)
         case .peers:
             for peer in try await node.peers() { try await client.send(.peer(PeerReport(peer))) }
+        case .members, .watchMembers, .topicPublish, .topicSubscribe:
+            try await answerGossip(command, client)
         case .status: try await client.send(.status(try await status()))
         case .id: try await client.send(.id(IdentityReport(node)))
         }
@@ -80,67 +82,26 @@ extension ControlAnswers {
         try await client.send(.put(PutReport(result)))
     }
 
+    /// Sends what is fetched while it comes: an entry, a file with its bytes, a directory with all
+    /// that is in it.
     private func get(_ options: FetchOptions, _ client: ControlClientEnd) async throws {
-        let target = try await fetch(options, client)
-        var entry = try await node.entry(target)
-        entry.name = options.path.last ?? ""
-        try await send(entry, at: [], options, client)
+        let sender = EntrySender(client)
+        try await reporting(to: client) { report in
+            try await node.stream(options, progress: { report(ProgressReport($0)) }) {
+                try await sender.send($0)
+            }
+        }
     }
 
-    /// Returns what the path leads to.
-    private func fetch(_ options: FetchOptions, _ client: ControlClientEnd) async throws -> CID {
+    private func fetch(_ options: FetchOptions, _ client: ControlClientEnd) async throws {
         try await reporting(to: client) { report in
-            var target = options.path.isEmpty ? options.root : nil
-            for try await progress in node.fetch(options) {
-                target = progress.target ?? target
-                report(ProgressReport(progress))
-            }
-            if let target { return target }
-            return try await node.entry(options.root, path: options.path).cid
+            for try await progress in node.fetch(options) { report(ProgressReport(progress)) }
         }
     }
 
     private func pin(_ root: CID, _ client: ControlClientEnd) async throws {
-        _ = try await fetch(FetchOptions(root: root), client)
+        try await fetch(FetchOptions(root: root), client)
         try await node.pin(root)
-    }
-
-    /// Sends an entry, a file with its bytes, a directory with all that is in it.
-    private func send(
-        _ entry: ContentEntry, at path: [String], _ options: FetchOptions,
-        _ client: ControlClientEnd
-    ) async throws {
-        try await client.send(.entry(EntryReport(entry, at: path)))
-        switch entry.kind {
-        case .file: try await sendFile(entry.cid, options, client)
-        case .symlink: break
-        case .unknown: throw ContentFailure.missing(entry.cid)
-        case .directory:
-            for child in try await node.list(entry.cid) {
-                try await send(child, at: path + [child.name], options, client)
-            }
-        }
-    }
-
-    /// A block that turns out to be damaged was set aside by the store: it is fetched again, and the
-    /// file goes on where it stopped.
-    private func sendFile(
-        _ file: CID, _ options: FetchOptions, _ client: ControlClientEnd
-    ) async throws {
-        var start = options.range?.lowerBound ?? 0
-        let end = options.range?.upperBound ?? .max
-        for attempt in 1... {
-            do {
-                let range = start == 0 && end == .max ? nil : start..<max(start, end)
-                for try await chunk in node.read(file, range: range) {
-                    try await client.send(bytes: chunk)
-                    start += UInt64(chunk.count)
-                }
-                return
-            } catch let failure as ContentFailure where attempt < 3 && failure.isMissingBlock {
-                for try await _ in node.fetch(FetchOptions(root: file)) {}
-            }
-        }
     }
 
     /// Runs a job and passes its progress on, at most every tenth of a second, and at its end: the
@@ -192,12 +153,38 @@ private final class NewestReport: Sendable {
     let state = Mutex(State())
 }
 
-extension ContentFailure {
-    fileprivate var isMissingBlock: Bool {
-        switch self {
-        case .missing, .store(.notFound), .store(.corrupt): true
-        default: false
+/// Says on the control channel what comes out of a tree.
+private actor EntrySender {
+    private let client: ControlClientEnd
+    /// The directories that we are in; the top one has no name.
+    private var directories: [String?] = []
+
+    init(_ client: ControlClientEnd) { self.client = client }
+
+    func send(_ step: ExportStep) async throws {
+        switch step {
+        case .beginFile(let name, let cid, let byteCount):
+            try await send(.file, name, cid, byteCount: byteCount)
+        case .bytes(let bytes, _): try await client.send(bytes: Array(bytes))
+        case .enterDirectory(let name, let cid):
+            try await send(.directory, name, cid)
+            directories.append(name)
+        case .leaveDirectory: directories.removeLast()
+        case .symlink(let name, let cid, let target):
+            try await send(.symlink, name, cid, target: target)
+        case .endFile, .needBlock, .finished, .failed: break
         }
+    }
+
+    private func send(
+        _ kind: ContentEntry.Kind, _ name: String?, _ cid: CID, byteCount: UInt64? = nil,
+        target: String? = nil
+    ) async throws {
+        let path = (directories + [name]).compactMap { $0 }
+        try await client.send(
+            .entry(
+                EntryReport(
+                    path: path, kind: kind, cid: "\(cid)", bytes: byteCount, target: target)))
     }
 }
 
@@ -211,7 +198,9 @@ extension ControlAnswers {
             for root in try await node.roots() { try await client.send(.root(RootReport(root))) }
             return
         }
-        let entry = try await node.entry(try CID(root), path: path)
+        let options = FetchOptions(root: try CID(root), path: path, scope: .listing)
+        try await fetch(options, client)
+        let entry = try await node.entry(options.root, path: path)
         guard entry.kind == .directory else {
             return try await client.send(.entry(EntryReport(entry, at: [])))
         }
@@ -227,6 +216,9 @@ extension ControlAnswers {
             peer: "\(node.id)", addresses: node.addresses.map(\.description),
             observedAddress: status.observedAddress?.description, process: getpid(),
             uptimeSeconds: node.uptime.seconds, sessions: status.sessions,
+            members: status.members, neighbours: status.neighbours,
+            passivePeers: status.passivePeers, topics: status.topics,
+            localHealth: status.localHealth,
             tablePeers: status.tablePeers, recordsHeld: status.recordsHeld,
             rootsProvided: status.rootsProvided, fetchesRunning: status.fetchesRunning,
             datagramsIn: status.datagramsIn, datagramsOut: status.datagramsOut,

@@ -50,6 +50,10 @@ package final class ControlClient {
 
     deinit { close(descriptor) }
 
+    /// Where the answer is written to: when nobody reads there any more, ``next()`` does not go on
+    /// waiting, but fails.
+    package var output: Int32?
+
     package enum Message {
         case event(ControlEvent)
         case bytes(ByteBuffer)
@@ -87,9 +91,25 @@ package final class ControlClient {
         }
     }
 
+    /// Returns when the node said something, or hung up.
+    private func waitForNode() throws {
+        guard let output else { return }
+        var entries = [
+            pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: output, events: 0, revents: 0),
+        ]
+        while poll(&entries, 2, -1) < 0 {
+            guard errno == EINTR else { return }
+        }
+        // A pipe whose reader is gone (poll(2), POLLERR).
+        guard entries[1].revents & Int16(POLLERR) != 0 else { return }
+        throw ControlClientFailure.system(SystemFailure("write the output", code: EPIPE))
+    }
+
     /// False where the node hung up.
     private func fill() throws -> Bool {
         while true {
+            try waitForNode()
             let count = read(descriptor, &space, space.count)
             if count < 0, errno == EINTR { continue }
             if count < 0, errno != ECONNRESET {

@@ -28,6 +28,13 @@ package enum ControlCommand: Codable, Hashable, Sendable {
     /// Answered by the proof's bytes.
     case prove(root: String, path: [String], offset: UInt64?)
     case peers
+    case members
+    /// The members, then what changes, until the client hangs up.
+    case watchMembers
+    /// - Parameter payload: Base64.
+    case topicPublish(topic: String, payload: String)
+    /// What is published, until the client hangs up.
+    case topicSubscribe(topic: String, ordered: Bool)
     case status
     case id
 }
@@ -43,6 +50,10 @@ package enum ControlEvent: Hashable, Sendable {
     case held(HeldReport)
     case name(NameReport)
     case peer(PeerReport)
+    case member(MemberReport)
+    case memberEvent(MemberEventReport)
+    case topic(TopicReport)
+    case published(PublishedReport)
     case status(StatusReport)
     case id(IdentityReport)
     /// The last event of a request that succeeded.
@@ -139,6 +150,11 @@ public struct StatusReport: Codable, Hashable, Sendable {
     public var process: Int32
     public var uptimeSeconds: Double
     public var sessions: Int
+    public var members: Int
+    public var neighbours: Int
+    public var passivePeers: Int
+    public var topics: Int
+    public var localHealth: Int
     public var tablePeers: Int
     public var recordsHeld: Int
     public var rootsProvided: Int
@@ -189,8 +205,8 @@ public struct FailureReport: Codable, Hashable, Sendable, Error, CustomStringCon
 
 extension ControlEvent: Codable {
     private enum Key: String, CodingKey {
-        case end, progress, put, entry, root, provider, held, name, peer, status, id, done
-        case failed
+        case end, progress, put, entry, root, provider, held, name, peer, member, memberEvent
+        case topic, published, status, id, done, failed
     }
 
     private struct Nothing: Codable {}
@@ -211,6 +227,11 @@ extension ControlEvent: Codable {
         case .held: self = .held(try all.decode(HeldReport.self, forKey: key))
         case .name: self = .name(try all.decode(NameReport.self, forKey: key))
         case .peer: self = .peer(try all.decode(PeerReport.self, forKey: key))
+        case .member: self = .member(try all.decode(MemberReport.self, forKey: key))
+        case .memberEvent:
+            self = .memberEvent(try all.decode(MemberEventReport.self, forKey: key))
+        case .topic: self = .topic(try all.decode(TopicReport.self, forKey: key))
+        case .published: self = .published(try all.decode(PublishedReport.self, forKey: key))
         case .status: self = .status(try all.decode(StatusReport.self, forKey: key))
         case .id: self = .id(try all.decode(IdentityReport.self, forKey: key))
         case .done: self = .done
@@ -230,6 +251,10 @@ extension ControlEvent: Codable {
         case .held(let report): try all.encode(report, forKey: .held)
         case .name(let report): try all.encode(report, forKey: .name)
         case .peer(let report): try all.encode(report, forKey: .peer)
+        case .member(let report): try all.encode(report, forKey: .member)
+        case .memberEvent(let report): try all.encode(report, forKey: .memberEvent)
+        case .topic(let report): try all.encode(report, forKey: .topic)
+        case .published(let report): try all.encode(report, forKey: .published)
         case .status(let report): try all.encode(report, forKey: .status)
         case .id(let report): try all.encode(report, forKey: .id)
         case .done: try all.encode(Nothing(), forKey: .done)

@@ -34,8 +34,8 @@ extension FetchFailure {
         switch self {
         case .noProviders(let cid): "nobody is known to hold \(cid)"
         case .providersLost(let cid):
-            "everyone who held \(cid) failed or went away; what came is kept, so a new try goes on "
-                + "from there"
+            "everyone known to hold \(cid) failed or cannot be reached; what came is kept, so a new "
+                + "try goes on from there"
         case .notPublishedBy(let peer): "no valid signature of \(peer) was found for this content"
         case .pathNotFound(let path): "there is no '\(path)' in it"
         case .notADirectory(let path): "'\(path)' is no directory"
@@ -54,8 +54,10 @@ extension RequestFailure {
     var code: FailureReport.Code {
         switch self {
         case .nameNotFound, .noPeers: .notFound
-        case .tooManyRequests, .tooManyPublications: .busy
-        case .invalidName: .usage
+        case .tooManyRequests, .tooManyPublications, .topic(.tooManyTopics), .topic(.tooFast):
+            .busy
+        case .invalidName, .invalidTopic, .topic(.payloadTooLarge): .usage
+        case .topic(.alreadySubscribed): .failed
         case .bootstrapUnreachable, .shuttingDown: .failed
         }
     }

@@ -23,6 +23,20 @@ extension NodeLoop where Machine: ~Copyable {
         }
     }
 
+    /// All replies to a request that goes on until it is cancelled, with its number. The node bounds
+    /// what it gives ahead, so nothing is dropped here.
+    package func listen(_ request: Request) -> (id: RequestID, replies: AsyncStream<Reply>) {
+        let (replies, continuation) = AsyncStream.makeStream(of: Reply.self)
+        let id = submit(request) { reply in
+            continuation.yield(reply)
+            if reply.isFinal { continuation.finish() }
+        }
+        continuation.onTermination = { [weak self] termination in
+            if case .cancelled = termination { self?.cancel(id) }
+        }
+        return (id, replies)
+    }
+
     /// The final reply to a request; nil where the waiting task was cancelled.
     package func answer(to request: Request) async -> Reply? {
         var last: Reply?

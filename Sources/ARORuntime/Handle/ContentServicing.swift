@@ -28,6 +28,9 @@ package protocol ContentServicing: Sendable {
     /// The bytes of a file held here, in order, each block checked against its name.
     func read(_ file: CID, range: Range<UInt64>?) -> AsyncThrowingStream<[UInt8], any Error>
 
+    /// What lies below a root and a path, in order; blocks that are not here are waited for.
+    func reader(_ options: FetchOptions, wait: @escaping BlockWait) -> ContentReader
+
     /// Everything kept here under a name of its own, in a stable order.
     func roots() async throws -> [HeldRoot]
     /// What this node told the network that it holds.

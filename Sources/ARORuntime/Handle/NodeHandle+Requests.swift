@@ -63,7 +63,7 @@ extension NodeHandle {
 
     /// Content that is here as a whole is listed, and offered again after a restart.
     private func fetched(_ options: FetchOptions, _ progress: FetchProgress) async {
-        guard options.path.isEmpty, options.range == nil else { return }
+        guard options.path.isEmpty, options.range == nil, options.scope == .all else { return }
         do {
             try await content.noteFetched(options.root, byteCount: progress.bytesStored)
         } catch {
@@ -116,14 +116,14 @@ extension NodeHandle {
     }
 
     /// The final reply; failures are thrown.
-    private func answer(_ request: Request) async throws -> Reply {
+    func answer(_ request: Request) async throws -> Reply {
         guard let reply = await loop.answer(to: request) else { throw CancellationError() }
         if case .failed(let failure) = reply { throw failure }
         return reply
     }
 
     /// The replies as `map` reads them; ends with the final one.
-    private func stream<T: Sendable>(
+    func stream<T: Sendable>(
         _ request: Request, _ map: @escaping @Sendable (Reply) async throws -> T?
     ) -> AsyncThrowingStream<T, any Error> {
         let replies = loop.replies(to: request)

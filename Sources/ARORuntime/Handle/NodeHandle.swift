@@ -51,6 +51,8 @@ public final class NodeHandle: Sendable {
     private let directory: Mutex<DataDirectory?>
     private let bootstrapping: Task<Void, Never>
     private let renewing: Task<Void, Never>
+    let offering: Offering
+    private let updating: Task<Void, Never>
     private let triedToJoin: EventLoopFuture<Void>
 
     private init(
@@ -73,6 +75,9 @@ public final class NodeHandle: Sendable {
             hosts: configuration.bootstrap, loop: loop, logger: configuration.logger,
             triedOnce: { tried.succeed() })
         bootstrapping = Task { await bootstrapper.run() }
+        let offering = Offering(configuration.node.offer, loop: loop, content: content)
+        self.offering = offering
+        updating = Task { await offering.run() }
         let renewal = Renewal(loop: loop, content: content, logger: configuration.logger)
         renewing = Task {
             try? await tried.futureResult.get()
@@ -95,6 +100,7 @@ public final class NodeHandle: Sendable {
     public func shutdown() async {
         bootstrapping.cancel()
         renewing.cancel()
+        updating.cancel()
         await loop.shutdown()
         await content.close()
         try? await group.shutdownGracefully()
@@ -116,6 +122,9 @@ final class Signer: Sendable {
 // MARK: - Starting
 
 extension NodeHandle {
+    /// The version of this software.
+    public static let version = "0.1.0"
+
     /// Starts a node and returns as soon as it listens; joining the network goes on behind it and is
     /// retried until it succeeds.
     ///
@@ -149,6 +158,9 @@ extension NodeHandle {
         var entropy = Entropy.system()
         let seed = entropy.u64()
         var numbers = configuration.node
+        if numbers.offer.software.isEmpty { numbers.offer.software = "aro \(version)" }
+        numbers.offer.storage = StorageOffer(
+            offeredBytes: content.quota, freeBytes: content.quota)
         numbers.addresses = Interfaces.reachable(from: sockets)
         let node = Node(
             configuration: numbers, identity: identity, entropy: entropy, seed: seed,
@@ -161,6 +173,8 @@ extension NodeHandle {
             try? await group.shutdownGracefully()
             throw error
         }
+        var configuration = configuration
+        configuration.node = numbers
         return NodeHandle(
             signer, sockets.map(\.address), loop, group, directory, content, configuration)
     }

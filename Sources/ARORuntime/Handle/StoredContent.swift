@@ -74,6 +74,10 @@ extension StoredContent {
         return AsyncThrowingStream { try await reader.next().map { Array($0) } }
     }
 
+    func reader(_ options: FetchOptions, wait: @escaping BlockWait) -> ContentReader {
+        library.read(options.root, path: options.path, range: options.range, wait: wait)
+    }
+
     func entry(_ root: CID, path: [String]) async throws -> ContentEntry {
         let found = try await library.lookup(root, path: path)
         return try ContentEntry(

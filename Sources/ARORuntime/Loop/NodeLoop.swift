@@ -25,6 +25,7 @@ package final class NodeLoop<Machine: Driven & ~Copyable>: @unchecked Sendable {
     private var outbox = Outbox()
     private var ports = UDPPorts()
     private var channels: [any Channel] = []
+    private var reopenings: [Reopening] = []
     private var requests: [RequestID: ReplySink] = [:]
     private var wake: (at: Instant, task: Scheduled<Void>)?
     private var wallClock: RepeatedTask?
@@ -225,6 +226,7 @@ extension NodeLoop where Machine: ~Copyable {
 extension NodeLoop where Machine: ~Copyable {
     private func open(_ sockets: [UDPSocket]) -> EventLoopFuture<Void> {
         for socket in sockets { ports.add(UDPPort(socket)) }
+        reopenings = sockets.map { _ in Reopening(openedAt: now) }
         let opened = sockets.indices.map { index in
             openChannel(sockets[index], port: index, for: self, on: eventLoop)
         }
@@ -251,9 +253,76 @@ extension NodeLoop where Machine: ~Copyable {
         EventLoopFuture.andAllComplete(closed, on: eventLoop).cascade(to: promise)
     }
 
-    func portClosed(_ index: Int) { ports.ports[index].closed() }
-
     func portFailed(_ index: Int, _ error: any Error) {
         logger.warning("socket \(ports.ports[index].socket.address): \(error)")
+    }
+}
+
+// MARK: - Sockets that break
+
+/// A socket's way back after the system closed it.
+private struct Reopening {
+    var openedAt: Instant
+    var backoff = Backoff()
+    var isUnderWay = false
+
+    /// How long until the next try: less after a time in which all went well.
+    mutating func wait(at now: Instant) -> Duration {
+        if now - openedAt > Backoff.longest { backoff.reset() }
+        var generator = SystemRandomNumberGenerator()
+        return backoff.wait(using: &generator)
+    }
+}
+
+extension NodeLoop where Machine: ~Copyable {
+    /// NIO closes a socket on most errors of a read. A node without it would be deaf: it is opened
+    /// again, at the same address. What was lost meanwhile the transport sends again.
+    func portClosed(_ index: Int) {
+        ports.ports[index].closed()
+        guard !isShutDown, !reopenings[index].isUnderWay else { return }
+        reopenings[index].isUnderWay = true
+        reopenLater(index)
+    }
+
+    /// Closes a socket as a failed read does: for tests, which cannot let a read fail.
+    func breakSocket(_ index: Int) async {
+        try? await eventLoop.flatSubmit { self.channels[index].close() }.get()
+    }
+
+    private func reopenLater(_ index: Int) {
+        let wait = reopenings[index].wait(at: now)
+        let address = ports.ports[index].socket.address
+        logger.error("socket \(address) was closed; it is opened again in \(wait.seconds) s")
+        eventLoop.scheduleTask(in: .nanoseconds(wait.nanoseconds)) { self.reopen(index) }
+    }
+
+    private func reopen(_ index: Int) {
+        guard !isShutDown else { return }
+        let socket: UDPSocket
+        do throws(SystemFailure) {
+            socket = try UDPSocket(binding: ports.ports[index].socket.address)
+        } catch {
+            logger.error("cannot \(error)")
+            return reopenLater(index)
+        }
+        ports.replace(index, by: UDPPort(socket))
+        openChannel(socket, port: index, for: self, on: eventLoop).whenComplete {
+            self.reopened(index, $0)
+        }
+    }
+
+    private func reopened(_ index: Int, _ result: Result<any Channel, any Error>) {
+        switch result {
+        case .success(let channel):
+            guard !isShutDown else { return channel.close(promise: nil) }
+            channels[index] = channel
+            reopenings[index].isUnderWay = false
+            reopenings[index].openedAt = now
+            logger.notice("socket \(ports.ports[index].socket.address) is open again")
+        case .failure(let error):
+            logger.error("socket \(ports.ports[index].socket.address): \(error)")
+            ports.ports[index].closed()
+            reopenLater(index)
+        }
     }
 }

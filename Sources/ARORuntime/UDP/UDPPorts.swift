@@ -8,7 +8,7 @@ import AROPrimitives
 
 struct UDPPorts {
     private(set) var ports: [UDPPort] = []
-    /// Sends that no socket could make.
+    /// Sends that no socket could make, and what sockets counted that are gone.
     private(set) var unsent = UDPCounters()
     /// Which socket a peer was last heard on: a direct-mapped cache, so that strangers cannot make
     /// it grow. Used only where a node has several sockets. 1,024 is a guess.
@@ -19,6 +19,12 @@ struct UDPPorts {
     mutating func add(_ port: UDPPort) {
         ports.append(port)
         if ports.count == 2 { heard = Array(repeating: nil, count: Self.heardMax) }
+    }
+
+    /// A new socket takes the place of one that was closed.
+    mutating func replace(_ index: Int, by port: UDPPort) {
+        unsent = unsent + ports[index].counters
+        ports[index] = port
     }
 
     var isBlocked: Bool { ports.contains { $0.isBlocked } }

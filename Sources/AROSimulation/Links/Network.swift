@@ -101,6 +101,12 @@ struct Network: ~Copyable {
         return passage
     }
 
+    /// When something gets there that is sent until it does, at no rate; nil where a partition keeps
+    /// it back.
+    func sendReliably(from: Int, to: Int, at now: Instant) -> Instant? {
+        isCut(from, to) ? nil : now + oneWay(from, to, at: now)
+    }
+
     /// Whether the receiver's link is limited, so that its queue must be asked on arrival.
     func isDownLimited(_ node: Int) -> Bool { ends[node].link.down != nil }
 

@@ -20,7 +20,7 @@ public struct Report: Sendable {
     public var eventsPerSecond: Double { Double(events) / max(wallTime, 1e-9) }
 }
 
-extension ScenarioRun {
+extension ScenarioRun where Resident: ~Copyable {
     /// The report of a finished run.
     public func report(wallTime: Double) -> Report {
         let metrics = tally.metrics(

@@ -26,16 +26,15 @@ public struct RunFolder {
         if FileManager.default.fileExists(atPath: url.path) { throw .exists(path) }
     }
 
-    public func write(_ run: borrowing ScenarioRun, _ report: Report) throws(Failure) {
-        let files = run.files(report)
+    public func write(_ files: [RunFile]) throws(Failure) {
         let temporary = url.deletingLastPathComponent()
             .appendingPathComponent(
                 ".\(url.lastPathComponent).\(ProcessInfo.processInfo.processIdentifier)")
         do {
             try FileManager.default.createDirectory(
                 at: temporary.appendingPathComponent("hist"), withIntermediateDirectories: true)
-            for (name, text) in files {
-                try Data(text.utf8).write(to: temporary.appendingPathComponent(name))
+            for file in files {
+                try Data(file.text.utf8).write(to: temporary.appendingPathComponent(file.name))
             }
             try FileManager.default.moveItem(at: temporary, to: url)
         } catch {
@@ -45,11 +44,28 @@ public struct RunFolder {
     }
 }
 
-extension ScenarioRun {
-    fileprivate func files(_ report: Report) -> [(name: String, text: String)] {
+/// One file of a run's folder.
+public struct RunFile: Hashable, Sendable {
+    public let name: String
+    public let text: String
+
+    init(_ name: String, _ text: String) { (self.name, self.text) = (name, text) }
+}
+
+extension Report {
+    var files: [RunFile] {
+        [
+            RunFile("summary.json", json + "\n"),
+            RunFile("scenario.resolved.yaml", scenario.resolved),
+        ]
+    }
+}
+
+extension ScenarioRun where Resident: ~Copyable {
+    /// The tables and histograms of a finished run.
+    var files: [RunFile] {
         var files = [
-            ("summary.json", report.json + "\n"), ("scenario.resolved.yaml", scenario.resolved),
-            ("timeseries.csv", seriesCSV), ("lookups.csv", outcomesCSV),
+            RunFile("timeseries.csv", seriesCSV), RunFile("lookups.csv", outcomesCSV),
         ]
         let spreads = [
             ("join_latency", tally.join.latency), ("publish_latency", tally.publish.latency),
@@ -57,7 +73,7 @@ extension ScenarioRun {
             ("time_to_first_provider", tally.firstProvider),
         ]
         for (name, spread) in spreads where spread.count > 0 {
-            files.append(("hist/\(name).csv", spread.csv))
+            files.append(RunFile("hist/\(name).csv", spread.csv))
         }
         return files
     }

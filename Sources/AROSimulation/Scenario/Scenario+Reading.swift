@@ -17,12 +17,16 @@ extension Scenario {
         for (path, value) in settings { try document.set(path, to: value) }
         let root = Field(node: document.root, path: "", file: file)
         let top = try root.section([
-            "aro_scenario", "name", "seed", "duration", "nodes", "join", "network", "disk",
+            "aro_scenario", "name", "seed", "fidelity", "duration", "nodes", "join", "network",
+            "disk",
             "workload", "faults", "measure", "expect",
         ])
         _ = try top.required("aro_scenario").int(1...1)
         name = try top.required("name").text()
         seed = try top["seed"]?.unsigned() ?? seed
+        if let field = top["fidelity"] {
+            fidelity = try field.choice(Fidelity.allCases.map { ($0.rawValue, $0) })
+        }
         duration = try top.required("duration").duration()
         if let field = top["network"] { try readNetwork(field, open) }
         for field in try top.required("nodes").list() { groups.append(try group(field)) }

@@ -6,6 +6,7 @@ import AROPrimitives
 extension Scenario {
     public var resolved: String {
         var lines = ["aro_scenario: 1", "name: \(Self.quoted(name))", "seed: \(seed)"]
+        lines.append("fidelity: \(fidelity.rawValue)")
         lines.append("duration: \(Quantity.text(duration))")
         lines.append("nodes:")
         lines += groups.map { "  - \(groupText($0))" }

@@ -6,6 +6,7 @@ import AROPrimitives
 public struct Scenario: Hashable, Sendable {
     public var name = ""
     public var seed: UInt64 = 1
+    public var fidelity = Fidelity.datagrams
     /// Virtual time from the first node's start to the end.
     public var duration = Duration.minutes(10)
     public var groups: [Group] = []
@@ -23,6 +24,14 @@ public struct Scenario: Hashable, Sendable {
     public static let nodesMax = 1_000_000
     /// Requests of one workload step.
     public static let timesMax = 10_000_000
+
+    /// How much of a node is real.
+    public enum Fidelity: String, Sendable, CaseIterable {
+        /// All of it, down to the bytes of each datagram.
+        case datagrams
+        /// Everything above the transport, whose sessions are a model: ``MessageNode``.
+        case messages
+    }
 
     /// Nodes that are alike.
     public struct Group: Hashable, Sendable {

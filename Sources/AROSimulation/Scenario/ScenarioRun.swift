@@ -16,9 +16,31 @@ public struct RunProgress: Sendable {
     public var events: UInt64
 }
 
-public struct ScenarioRun: ~Copyable {
+/// What a scenario can be played with: the node itself, or a participant on a modelled transport.
+public protocol ScenarioNode: Inhabitant, ~Copyable {
+    var id: PeerID { get }
+    /// Whether ``Request/status`` is answered.
+    static var tellsStatus: Bool { get }
+    static func world(of scenario: Scenario) -> World<Self>
+}
+
+extension Node: ScenarioNode {
+    public static var tellsStatus: Bool { true }
+    public static func world(of scenario: Scenario) -> World<Node> {
+        .ofNodes(seed: scenario.seed, network: scenario.network, disk: scenario.disk)
+    }
+}
+
+extension MessageNode: ScenarioNode {
+    public static var tellsStatus: Bool { false }
+    public static func world(of scenario: Scenario) -> World<MessageNode> {
+        .ofMessages(seed: scenario.seed, network: scenario.network, disk: scenario.disk)
+    }
+}
+
+public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
     public let scenario: Scenario
-    var world: World<Node>
+    public private(set) var world: World<Resident>
     private var chance: Generator
     private var agenda: [Moment] = []
     private var requests: [RequestID: Asked] = [:]
@@ -30,6 +52,9 @@ public struct ScenarioRun: ~Copyable {
     private(set) var outcomes: [Outcome] = []
     private(set) var series: [WindowRow] = []
 
+    private typealias Publication = RunPublication
+    private typealias Asked = RunRequest
+
     private enum Moment {
         case start(group: Int, joins: Bool)
         case joinAgain(node: Int, since: Instant)
@@ -40,39 +65,9 @@ public struct ScenarioRun: ~Copyable {
         case windowEnd
     }
 
-    private struct Publication {
-        var cid: CID
-        var node: Int
-        var size: Int
-    }
-
-    private struct Asked {
-        var kind: Kind
-        var node: Int
-        var at: Instant
-        var found = 0
-        var foundRight = false
-
-        enum Kind {
-            case join
-            case publish(Publication)
-            case lookup(Publication)
-            case fetch(Publication)
-
-            var name: RequestKind {
-                switch self {
-                case .join: .join
-                case .publish: .publish
-                case .lookup: .lookup
-                case .fetch: .fetch
-                }
-            }
-        }
-    }
-
     public init(_ scenario: Scenario) {
         self.scenario = scenario
-        world = .ofNodes(seed: scenario.seed, network: scenario.network, disk: scenario.disk)
+        world = Resident.world(of: scenario)
         chance = world.seeds.generator("workload")
         layOut()
     }
@@ -178,7 +173,7 @@ public struct ScenarioRun: ~Copyable {
     }
 
     /// Between two attempts of one node to join.
-    private static let joinPause = Duration.seconds(1)
+    private static var joinPause: Duration { .seconds(1) }
 
     private mutating func drawRegion(_ group: Scenario.Group) -> Int {
         guard case .regions(let matrix) = scenario.network.roundTrip else { return 0 }
@@ -346,6 +341,7 @@ public struct ScenarioRun: ~Copyable {
     private mutating func sampleTables() {
         tally.traceAtEnd = world.trace
         tally.countersAtEnd = world.counters
+        guard Resident.tellsStatus else { return }
         let limit = world.now
         for node in 0..<world.nodeCount where world.isRunning(node) {
             _ = world.request(.status, of: node)
@@ -353,6 +349,38 @@ public struct ScenarioRun: ~Copyable {
                 guard case .reply(_, _, .status(let status)) = happening else { continue }
                 tally.tablePeers += UInt64(status.tablePeers)
                 tally.tables += 1
+            }
+        }
+    }
+}
+
+/// Something that a node of a run holds and has told of.
+private struct RunPublication {
+    var cid: CID
+    var node: Int
+    var size: Int
+}
+
+/// A request that is not answered yet.
+private struct RunRequest {
+    var kind: Kind
+    var node: Int
+    var at: Instant
+    var found = 0
+    var foundRight = false
+
+    enum Kind {
+        case join
+        case publish(RunPublication)
+        case lookup(RunPublication)
+        case fetch(RunPublication)
+
+        var name: RequestKind {
+            switch self {
+            case .join: .join
+            case .publish: .publish
+            case .lookup: .lookup
+            case .fetch: .fetch
             }
         }
     }

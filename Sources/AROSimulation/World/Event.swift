@@ -5,7 +5,7 @@ import ARONode
 import AROPrimitives
 
 struct Event {
-    enum Kind { case timer, downlink, datagram, disk, wallClock, alarm }
+    enum Kind { case timer, downlink, datagram, parcel, parcelAgain, disk, wallClock, alarm }
 
     var kind: Kind
     var node: UInt32
@@ -32,7 +32,7 @@ struct Event {
 }
 
 /// What the trace calls the inputs of a node. The numbers are part of the hash.
-enum TraceKind: UInt8 { case timer = 1, datagram, disk, wallClock, request, cancel }
+enum TraceKind: UInt8 { case timer = 1, datagram, disk, wallClock, request, cancel, parcel }
 
 /// A node's place in the world; it outlives the node.
 struct Place<Resident: Inhabitant & ~Copyable> {
@@ -68,6 +68,8 @@ struct Parking<Value> {
         values.append(value)
         return UInt64(values.count - 1)
     }
+
+    subscript(place: UInt64) -> Value { values[Int(place)]! }
 
     mutating func take(_ place: UInt64) -> Value {
         let value = values[Int(place)].take()!

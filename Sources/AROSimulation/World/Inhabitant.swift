@@ -11,6 +11,20 @@ public protocol Inhabitant: ~Copyable {
     /// Writes the packets that may go now. Called after each input: every one is a batch here.
     mutating func flush(at now: Instant, into outbox: inout Outbox)
     var nextDeadline: Wake? { get }
+    /// Whether a packet with a flipped bit is worth delivering: to who checks a tag, or is tested.
+    static var readsDamagedPackets: Bool { get }
+    /// The next thing that is to get to another node whatever the loss; nil for none.
+    mutating func takeParcel() -> Parcel?
+    mutating func handle(
+        _ parcel: Parcel, from address: SocketAddress, at now: Instant, into outbox: inout Outbox)
+}
+
+extension Inhabitant where Self: ~Copyable {
+    public static var readsDamagedPackets: Bool { true }
+    public mutating func takeParcel() -> Parcel? { nil }
+    public mutating func handle(
+        _ parcel: Parcel, from address: SocketAddress, at now: Instant, into outbox: inout Outbox
+    ) { preconditionFailure("a parcel for who sends none") }
 }
 
 extension Node: Inhabitant {}

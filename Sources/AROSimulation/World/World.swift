@@ -53,6 +53,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     private var pool = BytePool()
     private var outbox = Outbox()
     private var diskReplies = Parking<DiskReply>()
+    private var parcels = Parking<Parcel>()
     private var happenings: [Happening] = []
     private var happeningsTaken = 0
     private var nextRequest: UInt64 = 1
@@ -122,6 +123,8 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         case .timer: timerDue(node, at: event.word)
         case .downlink: reachedDownlink(event)
         case .datagram: arrived(event)
+        case .parcel: parcelArrived(event)
+        case .parcelAgain: parcelDueAgain(event)
         case .disk: diskAnswered(event)
         case .wallClock: wallClockDue(event)
         case .alarm: happenings.append(.alarm(event.word))
@@ -168,8 +171,14 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     mutating func handle(_ input: borrowing Input, _ node: Int) {
         guard let resident = places[node].resident else { return }
         resident.pointee.handle(input, at: now, into: &outbox)
+        settle(node, resident)
+    }
+
+    /// Does what a node wants done after an input.
+    private mutating func settle(_ node: Int, _ resident: UnsafeMutablePointer<Resident>) {
         resident.pointee.flush(at: now, into: &outbox)
         drain(node)
+        while let parcel = resident.pointee.takeParcel() { send(parcel, from: node) }
         arm(node, resident.pointee.nextDeadline?.at)
     }
 
@@ -201,6 +210,24 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         var event = event
         event.kind = .datagram
         agenda.push(event, at: out.nanoseconds)
+    }
+
+    private mutating func parcelArrived(_ event: Event) {
+        let node = Int(event.node)
+        guard let resident = places[node].resident, places[node].addressEpoch == event.epoch else {
+            _ = parcels.take(event.word)
+            return network.countNobodyThere()
+        }
+        if places[node].isPaused { return hold(event) }
+        let parcel = parcels.take(event.word)
+        record(.parcel, node, UInt64(parcel.bytes.count))
+        parcel.bytes.withUnsafeBytes { trace.fold($0) }
+        counters.datagramsDelivered += UInt64(parcel.packetCount)
+        counters.bytesDelivered += UInt64(parcel.wireByteCount)
+        places[node].traffic.datagramsIn += UInt64(parcel.packetCount)
+        places[node].traffic.bytesIn += UInt64(parcel.wireByteCount)
+        resident.pointee.handle(parcel, from: event.from, at: now, into: &outbox)
+        settle(node, resident)
     }
 
     private mutating func diskAnswered(_ event: Event) {
@@ -311,9 +338,54 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         }
     }
 
+    /// Sends what no loss keeps back.
+    private mutating func send(_ parcel: Parcel, from node: Int) {
+        counters.datagramsSent += UInt64(parcel.packetCount)
+        counters.bytesSent += UInt64(parcel.wireByteCount)
+        places[node].traffic.datagramsOut += UInt64(parcel.packetCount)
+        places[node].traffic.bytesOut += UInt64(parcel.wireByteCount)
+        forward(parcels.park(parcel), from: node, attempts: 1)
+    }
+
+    /// A partition keeps it back: then it is tried again with the next second, for as long as a session
+    /// lives in silence.
+    private mutating func forward(_ place: UInt64, from node: Int, attempts: Int) {
+        guard let receiver = addressing.node(at: parcels[place].to) else {
+            _ = parcels.take(place)
+            return network.countNobodyThere()
+        }
+        if let arrival = network.sendReliably(from: node, to: receiver, at: now) {
+            var event = Event(
+                .parcel, node: UInt32(receiver), epoch: places[receiver].addressEpoch, word: place)
+            event.from = addressing.current[node]
+            agenda.push(event, at: arrival.nanoseconds)
+        } else if attempts < Self.parcelAttemptsMax {
+            var event = Event(
+                .parcelAgain, node: UInt32(node), epoch: places[node].epoch, word: place)
+            event.count = attempts + 1
+            let second = Duration.seconds(1).nanoseconds
+            agenda.push(event, at: (now.nanoseconds / second + 1) * second)
+        } else {
+            _ = parcels.take(place)
+        }
+    }
+
+    /// Seconds for which a partition may keep a parcel back: the transport's idle timeout.
+    private static var parcelAttemptsMax: Int { 120 }
+
+    private mutating func parcelDueAgain(_ event: Event) {
+        let node = Int(event.node)
+        guard places[node].epoch == event.epoch else {
+            _ = parcels.take(event.word)
+            return
+        }
+        forward(event.word, from: node, attempts: event.count)
+    }
+
     private mutating func post(
         _ range: Range<Int>, from node: Int, to receiver: Int, at arrival: Instant, damagedBit: Int?
     ) {
+        if damagedBit != nil, !Resident.readsDamagedPackets { return }
         let bytes = outbox.packets.bytes.withUnsafeBytes {
             pool.copy(UnsafeRawBufferPointer(rebasing: $0[range]))
         }
@@ -363,6 +435,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         for event in places[node].held {
             switch event.kind {
             case .disk: _ = diskReplies.take(event.word)
+            case .parcel: _ = parcels.take(event.word)
             default: pool.free(event.bytes!, count: event.count)
             }
         }

@@ -28,11 +28,14 @@ public struct EndpointConfiguration: Sendable {
 
     // MARK: Handshakes
 
-    /// From the first initiation to giving up. A guess: five transmissions.
+    /// From the first initiation to giving up. A guess: five to eight transmissions.
     public var handshakeTimeout: Duration = .seconds(10)
-    /// Until the first retransmission; doubles with each. A guess: above most round-trip times, below
-    /// RFC 9002's 1 s (§6.2.2), as an initiation is a single small packet.
-    public var handshakeRetransmit: Duration = .milliseconds(500)
+    /// Until the first retransmission; doubles with each. Between these it follows the round trips
+    /// of handshakes with all peers (RFC 6298 §2); before the first one it is the longest. Guesses: a
+    /// responder busy with other handshakes; and above most round-trip times, below RFC 9002's 1 s
+    /// (§6.2.2), as an initiation is a single small packet.
+    public var handshakeRetransmitMin: Duration = .milliseconds(50)
+    public var handshakeRetransmitMax: Duration = .milliseconds(500)
     /// Between the first initiations to two addresses of one peer; RFC 8305 §5: 250 ms.
     public var addressStagger: Duration = .milliseconds(250)
     /// Addresses of one peer that are tried: those that a contact holds.

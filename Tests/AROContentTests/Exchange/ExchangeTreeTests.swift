@@ -70,6 +70,44 @@ struct ExchangeTreeTests {
         #expect(swarm.nodes[client].provided == [tree.fileCID])
     }
 
+    @Test("What lists a directory comes without what is in it", arguments: [10, 6_000])
+    func listing(entries: Int) throws {
+        let tree = try makeTree(entries: entries)
+        let options = FetchOptions(root: tree.root, path: ["shards"], scope: .listing)
+        let (swarm, client) = run(options, tree.blocks)
+        let progress = try #require(swarm.finished(client))
+        #expect(swarm.nodes[client].provided.isEmpty)
+        // The entries are raw leaves; the nodes of the directory are all that is not.
+        #expect(swarm.nodes[client].disk.writes.allSatisfy { $0.codec == .dagPB })
+        var listing = Listing(root: tree.root, path: ["shards"])
+        var names: Set<String> = []
+        while true {
+            switch listing.next() {
+            case .needBlock(let cid, _):
+                let block = swarm.nodes[client].disk.blocks[cid]
+                #expect(block != nil)
+                listing.blockArrived(block)
+            case .entry(let entry): names.insert(entry.name ?? "")
+            case .finished:
+                #expect(names.count == entries)
+                #expect(progress.target != nil)
+                return
+            case .failed(let failure): throw failure
+            }
+        }
+    }
+
+    @Test("What lists a file is its first block")
+    func listingOfFile() throws {
+        let tree = try makeTree(entries: 1)
+        let path = ["sub", "deep", "file"]
+        let options = FetchOptions(root: tree.root, path: path, scope: .listing)
+        let (swarm, client) = run(options, tree.blocks)
+        #expect(swarm.finished(client) != nil)
+        #expect(swarm.nodes[client].disk.writes.count == 4)
+        #expect(swarm.nodes[client].provided.isEmpty)
+    }
+
     @Test("A path into a sharded directory takes one shard a level")
     func shardPath() throws {
         let tree = try makeTree(entries: 6_000)

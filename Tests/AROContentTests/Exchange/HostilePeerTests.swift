@@ -154,7 +154,7 @@ struct HostilePeerTests {
         }
         swarm.fetch(FetchOptions(root: file.root), by: client)
         swarm.run(until: client)
-        #expect(swarm.failure(client) == .noProviders(file.root))
+        #expect(swarm.failure(client) == .providersLost(file.root))
         #expect(swarm.nodes[client].disk.writes.isEmpty)
         #expect(swarm.nodes[client].misbehaved.count == 5)
     }

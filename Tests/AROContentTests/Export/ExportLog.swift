@@ -30,13 +30,13 @@ func export(_ exporter: inout Exporter, from blocks: [CID: [UInt8]]) -> ExportLo
             precondition(offset == expectedOffset ?? offset, "a gap")
             expectedOffset = offset + UInt64(slice.count)
             log.bytes += slice
-        case .beginFile(let name, let count):
+        case .beginFile(let name, _, let count):
             log.lines.append("file \(name ?? "-") \(count)")
             expectedOffset = nil
         case .endFile: log.lines.append("end")
-        case .enterDirectory(let name): log.lines.append("enter \(name ?? "-")")
+        case .enterDirectory(let name, _): log.lines.append("enter \(name ?? "-")")
         case .leaveDirectory: log.lines.append("leave")
-        case .symlink(let name, let target): log.lines.append("link \(name ?? "-") \(target)")
+        case .symlink(let name, _, let target): log.lines.append("link \(name ?? "-") \(target)")
         case .finished: return log
         case .failed(let failure):
             log.failure = failure

@@ -85,11 +85,13 @@ struct FetchLinkTests {
         #expect(link.givenUpAt(config) == nil)
         let later = Instant.origin + .seconds(100)
         link.asked(.attestations, at: later)
+        #expect(link.givenUpAt(config) == later + config.silenceTimeout)
+        #expect(link.lateAt(config) == later + config.silenceTimeout / 2)
+        // A trickle is no silence, but a stall.
+        for second in 1...Int64(8) { link.arrived(10, at: later + .seconds(second), config) }
         #expect(link.givenUpAt(config) == later + config.stallTimeout)
-        link.arrived(10, at: later + .seconds(5), config)
-        #expect(link.givenUpAt(config) == later + config.stallTimeout)
-        link.arrived(config.stallBytesMin, at: later + .seconds(6), config)
-        #expect(link.givenUpAt(config) == later + .seconds(6) + config.stallTimeout)
+        link.arrived(config.stallBytesMin, at: later + .seconds(9), config)
+        #expect(link.givenUpAt(config) == later + .seconds(9) + config.silenceTimeout)
     }
 }
 

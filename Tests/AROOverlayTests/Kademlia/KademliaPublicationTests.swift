@@ -52,6 +52,54 @@ struct KademliaPublicationTests {
         #expect(ids == Set((0..<12).map { world.nodes[$0].identity.id }))
     }
 
+    @Test("a search that found a provider waits for nobody who is late")
+    func lateHolders() throws {
+        let world = KademliaLookupTests.world(100, seed: 28)
+        let key = world.randomKey()
+        _ = world.provide(3, key)
+        for holder in world.closest(to: key, 6) where holder.index != 3 {
+            world.nodes[Int(holder.index)].isDead = true
+        }
+        let asker = world.nodes.indices.first { $0 != 3 && !world.nodes[$0].isDead }!
+        let found = try #require(world.search(asker, key, limit: 20))
+        #expect(found.outcome == .searched(providers: 1))
+        // The nearest peers themselves cannot be told without waiting.
+        let nearest = try #require(world.lookup(asker, key))
+        #expect(found.report.elapsed < nearest.report.elapsed)
+    }
+
+    @Test("what half of the nearest peers do not know is still found at the other half")
+    func fewHolders() throws {
+        let world = KademliaLookupTests.world(100, seed: 29)
+        let key = world.randomKey()
+        for i in 0..<2 { _ = world.provide(i, key) }
+        // All but four of the nearest lose what they kept.
+        for holder in world.closest(to: key, 20).prefix(16) {
+            world.act(Int(holder.index)) { node, _, _ in
+                for i in 0..<2 {
+                    node.kademlia.providerFailed(world.nodes[i].identity.id, key: key)
+                }
+            }
+        }
+        let all = try #require(world.search(60, key, limit: 20))
+        #expect(all.outcome == .searched(providers: 2))
+    }
+
+    @Test("a record is stored at a near peer that is late, too")
+    func lateHolderHolds() throws {
+        let world = KademliaLookupTests.world(100, seed: 30)
+        let key = world.randomKey()
+        let late = try #require(
+            world.closest(to: key, 20, excluding: 3).map { Int($0.index) }
+                .first { world.delay(3, $0) >= .milliseconds(40) })
+        world.delay = { a, b in
+            let isLate = (a, b) == (3, late) || (a, b) == (late, 3)
+            return isLate ? .milliseconds(150) : KademliaWorld.delay(a, b)
+        }
+        #expect(try #require(held(world.provide(3, key))) == (20, 20))
+        #expect(world.nodes[late].kademlia.recordCount == 1)
+    }
+
     @Test("held n of k tells the truth after holders died")
     func heldIsHonest() throws {
         let world = KademliaLookupTests.world(100, seed: 23)

@@ -48,11 +48,16 @@ final class Cluster {
 
     /// Starts a node that knows `bootstrap`.
     ///
-    /// - Parameter powerless: file modes hold for it even where root runs the tests.
+    /// - Parameters:
+    ///   - powerless: file modes hold for it even where root runs the tests.
+    ///   - diskMiB: the size of the disk on which it keeps its chunks; nil for no limit.
     func start(
-        _ name: String, bootstrap: NodeProcess? = nil, powerless: Bool = false
+        _ name: String, bootstrap: NodeProcess? = nil, powerless: Bool = false,
+        diskMiB: Int? = nil
     ) async throws -> NodeProcess {
-        let node = NodeProcess(name, in: directory, prefix: powerless ? Trial.powerless : [])
+        var prefix = powerless ? Trial.powerless : []
+        if let diskMiB { prefix += Trial.onSmallDisk(path(name) + "/chunks", diskMiB) }
+        let node = NodeProcess(name, in: directory, prefix: prefix)
         nodes.append(node)
         try await node.start(bootstrap: bootstrap?.address)
         return node

@@ -209,5 +209,6 @@ struct Status: Decodable, Hashable, Sendable {
     var tablePeers: Int
     var sessions: Int
     var rootsProvided: Int
+    var fetchesRunning: Int
     var storeBytes: Int
 }

@@ -21,6 +21,30 @@ enum Trial {
         geteuid() == 0 ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] : []
     }
 
+    /// Words before a program's own that give it a disk of its own at `path`: a tmpfs that nobody
+    /// else sees, and that ends with it.
+    static func onSmallDisk(_ path: String, _ mebibytes: Int) -> [String] {
+        separate + [
+            "sh", "-c",
+            """
+            mkdir -p -m 700 "$0" && mount -t tmpfs -o size=\(mebibytes)m none "$0" && exec "$@"
+            """, path,
+        ]
+    }
+
+    private static var separate: [String] { ["unshare", geteuid() == 0 ? "-m" : "-rm"] }
+
+    /// Not every container lets one mount something.
+    static let hasSmallDisks: Bool = {
+        let trial = Process()
+        trial.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        trial.arguments = separate + ["mount", "-t", "tmpfs", "-o", "size=1m", "none", "/mnt"]
+        trial.standardError = FileHandle.nullDevice
+        guard (try? trial.run()) != nil else { return false }
+        trial.waitUntilExit()
+        return trial.terminationStatus == 0
+    }()
+
     /// The seed of this run, which `ARO_SEED` repeats; printed by whoever draws from it.
     static let seed: UInt64 =
         variable("ARO_SEED").flatMap { UInt64($0) } ?? .random(in: 0...999_999)

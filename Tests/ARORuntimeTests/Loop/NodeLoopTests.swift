@@ -179,8 +179,36 @@ private let someCID = CID(.raw, hashing: [1, 2, 3].span.bytes)
         await loop.shutdown()
     }
 
-    private func sender(of port: UDPPort) async -> SocketAddress? {
-        for _ in 0..<2_000 {
+    @Test("a socket that breaks is opened again at its address, as soon as that is free")
+    func reopening() async throws {
+        let any = SocketAddress(ipv4: 0x7f00_0001, port: 0)
+        let socket = try UDPSocket(binding: any)
+        let loop = NodeLoop(
+            Echo(), on: MultiThreadedEventLoopGroup.singleton.next(), disk: TestDisk(),
+            logger: logger)
+        try await loop.start([socket])
+        await loop.breakSocket(0)
+        // Where this task is quick enough, somebody else takes the address meanwhile.
+        if let other = try? UDPSocket(binding: socket.address) {
+            try await Task.sleep(nanoseconds: 1_500_000_000)
+            close(other.descriptor)
+        }
+
+        let client = UDPPort(try UDPSocket(binding: any))
+        defer { close(client.socket.descriptor) }
+        let packet: [UInt8] = [0, 5]
+        var answered: SocketAddress?
+        for _ in 0..<200 where answered == nil {
+            packet.withUnsafeBytes { client.send($0, segment: 2, to: socket.address) }
+            answered = await sender(of: client, tries: 20)
+        }
+        #expect(answered == socket.address)
+        #expect(await loop.counters().datagramsOut > 0)
+        await loop.shutdown()
+    }
+
+    private func sender(of port: UDPPort, tries: Int = 2_000) async -> SocketAddress? {
+        for _ in 0..<tries {
             var storage = sockaddr_storage()
             var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
             var byte: UInt8 = 0

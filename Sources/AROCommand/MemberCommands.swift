@@ -1,0 +1,69 @@
+/// `aro members`: who is in the network, what each offers, and what changes.
+
+import ARO
+import ArgumentParser
+
+struct MembersCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "members",
+        abstract: "List the members of the network that this node knows of, and what they offer.",
+        discussion: """
+            In a network of up to about a thousand nodes these are all of them; in a larger one, a \
+            fair sample.
+            """)
+
+    @Flag(help: "Go on and print what changes, one line each, until interrupted.")
+    var watch = false
+
+    @Option(
+        help: ArgumentHelp("Only members that offer this model.", valueName: "name"))
+    var model: String?
+
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var json: JSONOption
+
+    func run() throws {
+        var rows: [[String]] = []
+        try node.ask(watch ? .watchMembers : .members) { message in
+            switch message {
+            case .event(.member(let member)):
+                if let model, !member.models.contains(where: { $0.name == model }) { return }
+                if json.isOn { return try Terminal.json(member) }
+                guard watch else { return rows.append(member.row) }
+                try Terminal.line(member.row.joined(separator: "  "))
+            case .event(.memberEvent(let event)):
+                if json.isOn { return try Terminal.json(event) }
+                let models = event.member.map(\.offers) ?? ""
+                try Terminal.line("\(event.event)  \(event.peer)  \(models)")
+            default: break
+            }
+        }
+        try Terminal.table(MemberReport.heading, rows)
+    }
+}
+
+extension MemberReport {
+    static let heading = [
+        "PEER", "STATE", "ROUND TRIP", "PREDICTED", "FREE", "AGE", "OFFERS", "ADDRESS",
+    ]
+
+    var row: [String] {
+        [
+            peer, state + (neighbour ? "*" : ""), Format.milliseconds(roundTripMilliseconds),
+            Format.milliseconds(predictedMilliseconds), Format.bytes(storageFree),
+            Format.time(Double(ageSeconds)), offers, addresses.first ?? "-",
+        ]
+    }
+
+    var offers: String {
+        guard !models.isEmpty else { return "-" }
+        return models.map { "\($0.name) (\($0.slotsFree) of \($0.slots) free)" }
+            .joined(separator: ", ")
+    }
+}
+
+extension Format {
+    static func milliseconds(_ value: Double?) -> String {
+        value.map { "\(($0 * 10).rounded() / 10) ms" } ?? "-"
+    }
+}

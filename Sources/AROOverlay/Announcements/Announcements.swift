@@ -1,0 +1,220 @@
+/// Announcements as one value: our own statement, the directory of others', rumours and
+/// anti-entropy. Facts come in by past-tense methods, wishes by commands; messages and events come
+/// out through the outbox, which the caller drains after each call.
+///
+/// State is spread twice (Demers and others 1987): what is new to a node is pushed to its neighbours
+/// at once, and what that misses is found by push-pull exchanges of slices of the key ring. What is
+/// only renewed is not pushed. Decisions and their reasons: Docs/Decisions/0010-gossip.md.
+///
+/// Nothing here knows sessions: a message to a peer without one makes the caller open it. Peers are
+/// handles of a ``PeerBook`` that the caller owns; see ``forEachUsedHandle(_:)``.
+
+import AROPrimitives
+import AROCrypto
+import AROWire
+
+public struct Announcements: ~Copyable {
+    public let configuration: AnnouncementConfiguration
+    public let local: PeerID
+    let localPlace: UInt64
+
+    var directory: Directory
+    var tombstones = Tombstones()
+    var neighbourTable: NeighbourTable
+    var own: OwnStatement
+    var rumours = Rumours()
+    var exchanges: Exchanges
+    var doubts: [Doubt] = []
+    var drops = AnnouncementDrops()
+    var generator: Generator
+    private var clock: (time: UnixTime, at: Instant)
+
+    /// - Parameters:
+    ///   - generator: its seed is as secret as the choice of a full directory should be.
+    ///   - wallClock: the time of day at `now`, for signed dates.
+    public init(
+        configuration: AnnouncementConfiguration = AnnouncementConfiguration(), local: PeerID,
+        generator: Generator, at now: Instant, wallClock: UnixTime
+    ) {
+        self.configuration = configuration
+        self.local = local
+        var generator = generator
+        localPlace = Directory.place(of: DHTKey(peer: local))
+        directory = Directory(
+            capacity: configuration.directoryMax, hash: KeyedHash(from: &generator))
+        neighbourTable = NeighbourTable(configuration, at: now)
+        own = OwnStatement(configuration, at: now)
+        exchanges = Exchanges(configuration, generator: &generator, at: now)
+        self.generator = generator
+        clock = (wallClock, now)
+    }
+
+    // MARK: The clock
+
+    /// The time of day was read. Between two readings the monotonic clock is believed.
+    public mutating func wallClockRead(_ time: UnixTime, at now: Instant) { clock = (time, now) }
+
+    func wallClock(at now: Instant) -> UnixTime { clock.time + (now - clock.at) }
+
+    /// When ``deadlinePassed(at:book:identity:into:)`` wants to be called; it may lie in the past.
+    public var nextDeadline: Instant? {
+        var next = earliest(own.dueAt, rumours.dueAt)
+        next = earliest(next, exchanges.nextDeadline)
+        next = earliest(next, directory.expiryAt)
+        for doubt in doubts { next = earliest(next, doubt.until) }
+        return next
+    }
+
+    public mutating func deadlinePassed(
+        at now: Instant, book: inout PeerBook, identity: borrowing Identity,
+        into out: inout AnnouncementOutbox
+    ) {
+        expireMembers(at: now, into: &out)
+        settleDoubts(at: now, into: &out)
+        if let due = own.dueAt, due <= now {
+            issue(at: now, book: &book, identity: identity, into: &out)
+        }
+        keepExchanging(at: now, into: &out)
+        if let due = rumours.dueAt, due <= now { push(into: &out) }
+    }
+
+    // MARK: Our own statement
+
+    /// What we offer now. The first offer and material changes are announced at the next deadline,
+    /// as fast as the allowance for changes permits; the newest wins. Smaller changes go along with
+    /// a renewal.
+    public mutating func offer(_ offer: Offer, at now: Instant) {
+        own.offer(offer, members: directory.counts.alive, configuration, at: now)
+    }
+
+    /// Somebody suspects us by this sequence: a higher one is announced, at a bounded rate.
+    public mutating func refute(incarnation: UInt64, at now: Instant) {
+        guard incarnation >= own.sequence else { return }
+        own.accused(
+            incarnation, by: nil, wallClock: wallClock(at: now), configuration, at: now)
+    }
+
+    /// Says goodbye to the neighbours, who pass it on. Nothing is announced afterwards.
+    public mutating func leave(
+        at now: Instant, book: inout PeerBook, identity: borrowing Identity,
+        into out: inout AnnouncementOutbox
+    ) {
+        guard !own.isLeaving, own.announced != nil else { return }
+        own.leave()
+        issue(at: now, book: &book, identity: identity, into: &out)
+        push(into: &out)
+    }
+
+    /// The sequence of our newest statement; 0 before the first.
+    public var sequence: UInt64 { own.sequence }
+
+    // MARK: Neighbours
+
+    /// The peers that are told of everything.
+    public var neighbours: [PeerHandle] { neighbourTable.peers }
+
+    /// A neighbour of the active view is there: both sides compare what they know.
+    public mutating func neighbourUp(
+        _ peer: PeerHandle, at now: Instant, book: borrowing PeerBook,
+        into out: inout AnnouncementOutbox
+    ) {
+        guard neighbourTable.add(peer, configuration, at: now) else { return }
+        if let statement = ownStatement { out.send(.rumour([.statement(statement)]), to: peer) }
+        let delay = local < book.id(peer) ? Duration.zero : configuration.syncDelay
+        exchanges.queue(peer, at: now + delay)
+    }
+
+    public mutating func neighbourDown(_ peer: PeerHandle) {
+        neighbourTable.remove(peer)
+        exchanges.unqueue(peer)
+    }
+
+    /// No session with the peer could be opened, or the one there was has died.
+    public mutating func peerUnreachable(
+        _ peer: PeerHandle, at now: Instant, into out: inout AnnouncementOutbox
+    ) {
+        exchanges.ended(with: peer)
+        for i in doubts.indices where doubts[i].peer == peer { doubts[i].until = now }
+        settleDoubts(at: now, into: &out)
+    }
+
+    /// Our own verdict about a peer that we watched: its statements up to `incarnation` are over.
+    /// It is spread to those who hold one.
+    public mutating func obituary(
+        of peer: PeerHandle, incarnation: UInt64, at now: Instant, book: borrowing PeerBook,
+        into out: inout AnnouncementOutbox
+    ) {
+        let place = Directory.place(of: book.key(peer))
+        if let i = directory.index(of: peer, place: place) {
+            guard directory.rows[i].state == .alive, directory.rows[i].sequence <= incarnation
+            else { return }
+            fail(i, source: nil, at: now, into: &out)
+        } else {
+            rumour(
+                Rumours.Row(peer: peer, place: place, source: nil, obituary: incarnation),
+                at: now)
+        }
+    }
+
+    // MARK: Details
+
+    var ownStatement: [UInt8]? {
+        guard let i = directory.index(at: localPlace) else { return nil }
+        return directory.rows[i].bytes
+    }
+
+    private mutating func issue(
+        at now: Instant, book: inout PeerBook, identity: borrowing Identity,
+        into out: inout AnnouncementOutbox
+    ) {
+        guard let offer = own.offer else { return }
+        let members = directory.counts.alive
+        let time = wallClock(at: now)
+        let period = configuration.period(members: members)
+        let statement = Announcement(
+            offer: offer, isLeaving: own.isLeaving, sequence: own.nextSequence(wallClock: time),
+            issued: time, lifetime: period * configuration.periodsOfLifetime,
+            signedBy: identity)
+        let bytes = statement.bytes
+        let handle = book.intern(local)
+        directory.setOwn(row(of: statement, bytes, handle, at: now))
+        for accuser in own.accusers where !neighbourTable.contains(accuser) {
+            out.send(.rumour([.statement(bytes)]), to: accuser)
+        }
+        let tenth = Int(period.nanoseconds / 10)
+        own.issued(
+            offer, members: members,
+            jitter: .nanoseconds(Int64(generator.below(2 * tenth) - tenth)), configuration,
+            at: now)
+        out.events.append(.announced(sequence: statement.sequence))
+        rumour(
+            Rumours.Row(peer: handle, place: localPlace, source: nil, obituary: nil), at: now,
+            isUrgent: true)
+    }
+
+    /// A row for a verified statement.
+    func row(
+        of statement: Announcement, _ bytes: [UInt8], _ peer: PeerHandle, at now: Instant
+    ) -> Directory.Row {
+        let left = min(statement.expires - wallClock(at: now), Announcement.lifetimeMax)
+        return Directory.Row(
+            place: peerPlace(statement.peer), rank: directory.hash(peerPlace(statement.peer)),
+            sequence: statement.sequence, expires: now + left, since: now,
+            models: ModelMask.of(statement.offer.models),
+            source: directory.source(
+                of: statement.offer.addresses,
+                exemptsPrivate: configuration.privateNetworksAreExempt),
+            peer: peer, state: .alive, bytes: bytes)
+    }
+
+    func peerPlace(_ peer: PeerID) -> UInt64 {
+        peer == local ? localPlace : Directory.place(of: DHTKey(peer: peer))
+    }
+
+    private mutating func expireMembers(at now: Instant, into out: inout AnnouncementOutbox) {
+        while let i = directory.nextExpired(at: now) {
+            let row = directory.remove(at: i)
+            if row.state == .alive { out.events.append(.expired(row.peer)) }
+        }
+    }
+}

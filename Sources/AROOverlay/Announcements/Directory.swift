@@ -1,0 +1,158 @@
+/// The directory: what peers last stated of themselves, sorted by their places on the key ring.
+///
+/// Bounded. While there is room everybody is kept. Where there is not, those stay whose places have
+/// the smallest keyed hashes: whatever order and number of copies statements come in, the result is
+/// the same uniform sample of the peers seen (the min-wise samples of Bortnikov and others, *Brahms*,
+/// 2009, §3), and nobody outside knows the key. Before that hash counts, the most crowded address
+/// pays: see Directory+Room.swift.
+
+import AROPrimitives
+import AROCrypto
+import AROWire
+
+/// What is known of a member's life.
+public enum MemberState: UInt8, Hashable, Sendable {
+    case alive, failed, left
+}
+
+struct Directory: Sendable {
+    struct Row: Sendable {
+        var place: UInt64
+        var rank: UInt64
+        var sequence: UInt64
+        /// When the statement runs out, or the ended row may be forgotten.
+        var expires: Instant
+        /// When the state came to be.
+        var since: Instant
+        /// One bit for each hash of a model's name: most rows need not be read for a model.
+        var models: UInt64
+        var source: Source
+        var peer: PeerHandle
+        var state: MemberState
+        /// The encoded statement.
+        var bytes: [UInt8]
+
+        var entry: AnnouncementEntry {
+            AnnouncementEntry(
+                place: place, mark: AnnouncementMark(sequence: sequence, isEnded: state != .alive))
+        }
+    }
+
+    /// Keyed hashes of where a peer says it is: its endpoint, its host, its network. 0 is counted
+    /// against no cap.
+    struct Source: Hashable, Sendable {
+        var endpoint, host, network: UInt32
+    }
+
+    let capacity: Int
+    let hash: KeyedHash
+    /// Ascending by place. Our own row is one of them, and counts against nothing.
+    private(set) var rows: [Row] = []
+    /// Our own handle, once our row exists.
+    private(set) var own: PeerHandle?
+    private(set) var counts: (alive: Int, failed: Int, left: Int) = (0, 0, 0)
+    var perEndpoint = Tally<UInt32>()
+    var perHost = Tally<UInt32>()
+    var perNetwork = Tally<UInt32>()
+    /// Not later than the first of ``Row/expires``.
+    private(set) var expiryAt: Instant?
+
+    init(capacity: Int, hash: KeyedHash) { (self.capacity, self.hash) = (capacity, hash) }
+
+    /// Rows of others.
+    var count: Int { rows.count - (own == nil ? 0 : 1) }
+    var isFull: Bool { count >= capacity }
+
+    static func place(of key: DHTKey) -> UInt64 { key.bits.w0 }
+
+    // MARK: Searching
+
+    /// The first row at or behind a place.
+    func position(of place: UInt64) -> Int {
+        var low = 0
+        var high = rows.count
+        while low < high {
+            let middle = (low + high) / 2
+            if rows[middle].place < place { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    func index(at place: UInt64) -> Int? {
+        let i = position(of: place)
+        return i < rows.count && rows[i].place == place ? i : nil
+    }
+
+    func index(of peer: PeerHandle, place: UInt64) -> Int? {
+        guard let i = index(at: place), rows[i].peer == peer else { return nil }
+        return i
+    }
+
+    func isOwn(_ i: Int) -> Bool { rows[i].peer == own }
+
+    /// Live members in the order of their places.
+    var alive: [PeerHandle] {
+        rows.lazy.filter { $0.state == .alive && $0.peer != own }.map(\.peer)
+    }
+
+    // MARK: Changing
+
+    /// Adds or replaces another's row. Returns the one that it replaces.
+    mutating func put(_ row: Row) -> Row? {
+        let i = position(of: row.place)
+        count(row, by: 1)
+        expiryAt = earliest(expiryAt, row.expires)
+        guard i < rows.count, rows[i].place == row.place else {
+            rows.insert(row, at: i)
+            return nil
+        }
+        let old = rows[i]
+        count(old, by: -1)
+        rows[i] = row
+        return old
+    }
+
+    mutating func setOwn(_ row: Row) {
+        own = row.peer
+        if let i = index(of: row.peer, place: row.place) {
+            rows[i] = row
+        } else {
+            rows.insert(row, at: position(of: row.place))
+        }
+    }
+
+    /// The member failed or left: it is forgotten at `until`.
+    mutating func end(_ i: Int, as state: MemberState, at now: Instant, until: Instant) {
+        var row = rows[i]
+        (row.state, row.since) = (state, now)
+        row.expires = min(row.expires, until)
+        _ = put(row)
+    }
+
+    @discardableResult
+    mutating func remove(at i: Int) -> Row {
+        count(rows[i], by: -1)
+        return rows.remove(at: i)
+    }
+
+    /// The first other row that ran out; nil when there is none.
+    mutating func nextExpired(at now: Instant) -> Int? {
+        guard let at = expiryAt, at <= now else { return nil }
+        if let i = rows.indices.first(where: { rows[$0].expires <= now && !isOwn($0) }) {
+            return i
+        }
+        expiryAt = nil
+        for i in rows.indices where !isOwn(i) { expiryAt = earliest(expiryAt, rows[i].expires) }
+        return nil
+    }
+
+    private mutating func count(_ row: Row, by step: Int) {
+        guard row.peer != own else { return }
+        switch row.state {
+        case .alive: counts.alive += step
+        case .failed: counts.failed += step
+        case .left: counts.left += step
+        }
+        tally(row.source, by: step)
+    }
+}

@@ -1,0 +1,60 @@
+/// Which changes of an offer are worth a packet to everybody at once. The author decides by it
+/// whether to announce, and those who receive a statement whether to push it on: both by the same
+/// rule, so that what is only renewed spreads by anti-entropy, at a fraction of the cost.
+
+import AROPrimitives
+import AROWire
+
+extension Offer {
+    /// Whether a caller would decide otherwise by this offer than by `old`.
+    func differsMaterially(from old: Offer) -> Bool {
+        if addresses != old.addresses || nat != old.nat { return true }
+        if servesDHT != old.servesDHT || software != old.software { return true }
+        // Where a coordinate drifts to, renewals tell soon enough.
+        if (coordinate == nil) != (old.coordinate == nil) { return true }
+        return storage.differsMaterially(from: old.storage)
+            || bandwidth.differsMaterially(from: old.bandwidth)
+            || Self.differ(models, old.models)
+    }
+
+    private static func differ(_ new: [ModelOffer], _ old: [ModelOffer]) -> Bool {
+        guard new.count == old.count else { return true }
+        for (new, old) in zip(new, old) where new.differsMaterially(from: old) { return true }
+        return false
+    }
+}
+
+extension StorageOffer {
+    /// A tenth of what is offered, or the last free byte. A guess.
+    fileprivate func differsMaterially(from old: StorageOffer) -> Bool {
+        if offeredBytes != old.offeredBytes { return true }
+        if (freeBytes == 0) != (old.freeBytes == 0) { return true }
+        let moved = max(freeBytes, old.freeBytes) - min(freeBytes, old.freeBytes)
+        return moved > offeredBytes / 10
+    }
+}
+
+extension MeasuredBandwidth {
+    fileprivate func differsMaterially(from old: MeasuredBandwidth) -> Bool {
+        Self.isFactor(up, old.up) || Self.isFactor(down, old.down)
+    }
+
+    /// More than half as much again, or less than two thirds. A guess: choices between providers
+    /// hang on factors.
+    private static func isFactor(_ a: UInt64, _ b: UInt64) -> Bool {
+        let (small, large) = (min(a, b), max(a, b))
+        return large - small > small / 2
+    }
+}
+
+extension ModelOffer {
+    /// Another model or price, a slot where there was none, the last slot gone, or a queue that
+    /// doubled or halved. A guess at what makes callers go elsewhere.
+    fileprivate func differsMaterially(from old: ModelOffer) -> Bool {
+        if name != old.name || contextTokens != old.contextTokens { return true }
+        if inputPrice != old.inputPrice || outputPrice != old.outputPrice { return true }
+        if slots != old.slots || (slotsFree == 0) != (old.slotsFree == 0) { return true }
+        let (short, long) = (Int(min(queued, old.queued)), Int(max(queued, old.queued)))
+        return long - short >= 4 && long >= 2 * short
+    }
+}

@@ -1,0 +1,245 @@
+/// Our own probes: when a link is looked at, and what its silence leads to.
+
+import AROPrimitives
+import AROWire
+
+extension FailureDetector {
+    // MARK: Beginning
+
+    /// A link's time has come: it is probed if it was silent, and put off otherwise.
+    mutating func look(
+        _ i: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
+    ) {
+        let isSilent = now - watches[i].heard >= configuration.idleMin * health.scale
+        let isOld = now - watches[i].exchanged >= configuration.refreshInterval * health.scale
+        let isNew = watches[i].neighboursRead == nil
+        if isSilent || isOld || isNew {
+            begin(i, isInduced: false, at: now, book: book, into: &out)
+        } else {
+            watches[i].due = nextLook(after: watches[i].heard)
+        }
+    }
+
+    private mutating func nextLook(after heard: Instant) -> Instant {
+        heard + generator.between(configuration.idleMin, configuration.idleMax) * health.scale
+    }
+
+    mutating func begin(
+        _ i: Int, isInduced: Bool, at now: Instant, book: borrowing PeerBook,
+        into out: inout FailureOutbox
+    ) {
+        watches[i].isProbed = true
+        // Who asked expects our nack in time, however slow we are.
+        let timeout =
+            isInduced
+            ? min(directTimeout(watches[i]), configuration.nackAfter)
+            : directTimeout(watches[i]) * health.scale
+        probes.append(
+            Probe(
+                watches[i].peer, isInduced: isInduced, timeout: timeout, at: now, &generator))
+        ping(probes.count - 1, at: now, book: book, into: &out)
+        probes[probes.count - 1].nextPing = now + timeout / 2
+    }
+
+    private func directTimeout(_ watch: Watch) -> Duration {
+        guard let roundTrip = watch.roundTrip else { return configuration.timeoutMax }
+        let usual = min(
+            max(roundTrip * configuration.timeoutRoundTrips, configuration.timeoutMin),
+            configuration.timeoutMax)
+        return max(usual, min(roundTrip * 3 / 2, configuration.timeoutSlowest))
+    }
+
+    private mutating func ping(
+        _ p: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
+    ) {
+        let peer = probes[p].peer
+        guard let i = index(of: peer) else { return }
+        let isTold = configuration.hasBuddies && probes[p].stage == .suspected
+        let ping = Ping(
+            number: probes[p].transmitted(at: now), vitals: vitals(for: peer, book),
+            suspected: isTold ? watches[i].incarnation : nil)
+        out.send(.ping(ping), to: peer)
+        probes[p].nextPing = now + configuration.repeatInterval * health.scale
+    }
+
+    /// What we tell a watched peer of ourselves; others do not learn whom we know.
+    func vitals(for peer: PeerHandle, _ book: borrowing PeerBook) -> Vitals {
+        let reach = book.addresses(peer).first.map { Reach($0) } ?? .anywhere
+        var contacts: [Contact] = []
+        for neighbour in vitals.neighbours where neighbour != peer {
+            guard contacts.count < Vitals.neighboursMax else { break }
+            let usable = reach.usable(book.addresses(neighbour), limit: Vitals.addressesMax)
+            guard !usable.isEmpty else { continue }
+            contacts.append(Contact(id: book.id(neighbour), addresses: usable))
+        }
+        return Vitals(
+            incarnation: vitals.incarnation, coordinate: vitals.coordinate, neighbours: contacts)
+    }
+
+    // MARK: Silence
+
+    /// Does what is due of a probe. Ends it at a verdict.
+    mutating func advance(
+        _ p: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
+    ) {
+        if probes[p].stageEnd <= now {
+            guard !probes[p].isHeard else { return concluded(p, at: now, into: &out) }
+            switch probes[p].stage {
+            case .direct: directTimedOut(p, at: now, book: book, into: &out)
+            case .indirect: indirectTimedOut(p, at: now, book: book, into: &out)
+            case .suspected: return judge(p, into: &out)
+            }
+        }
+        if !probes[p].isHeard, probes[p].nextPing <= now {
+            ping(p, at: now, book: book, into: &out)
+        }
+    }
+
+    private mutating func directTimedOut(
+        _ p: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
+    ) {
+        if configuration.isSelfAware { nackRequesters(p, into: &out) }
+        guard probes[p].accusers.count == 0 else {
+            return suspect(p, at: now, book: book, into: &out)
+        }
+        probes[p].stage = .indirect
+        probes[p].stageEnd = now + configuration.indirectTimeout * health.scale
+        if !probes[p].isInduced { askHelpers(p, at: now, book: book, into: &out) }
+    }
+
+    private mutating func nackRequesters(_ p: Int, into out: inout FailureOutbox) {
+        for r in probes[p].requesters.indices where !probes[p].requesters[r].isNacked {
+            probes[p].requesters[r].isNacked = true
+            let requester = probes[p].requesters[r]
+            out.send(.nack(number: requester.number), to: requester.peer)
+        }
+    }
+
+    private mutating func askHelpers(
+        _ p: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
+    ) {
+        guard let i = index(of: probes[p].peer) else { return }
+        var candidates: [PeerHandle] = []
+        forEachCoWatcher(i) { candidates.append($0) }
+        generator.shuffle(&candidates)
+        let request = PingRequest(
+            number: probes[p].number, waited: now - probes[p].first,
+            target: book.id(probes[p].peer))
+        for helper in candidates.prefix(configuration.helpers) {
+            probes[p].helpers.insert(helper)
+            out.send(.pingRequest(request), to: helper)
+        }
+    }
+
+    /// The peer's other neighbours, less those that are silent themselves.
+    private func forEachCoWatcher(_ i: Int, _ body: (PeerHandle) -> Void) {
+        let coWatchers = watches[i].coWatchers
+        for c in 0..<coWatchers.count where state(of: coWatchers[c]) != .suspected {
+            body(coWatchers[c])
+        }
+    }
+
+    private mutating func indirectTimedOut(
+        _ p: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
+    ) {
+        let asked = probes[p].helpers.count
+        if configuration.isSelfAware, asked > probes[p].nacked.count {
+            // A helper that is silent as well: the fault may be ours (Lifeguard §IV.A).
+            health.worsened(by: 1, atMost: configuration.healthMax, at: now)
+        }
+        suspect(p, at: now, book: book, into: &out)
+    }
+
+    /// Tells the co-watchers, which look for themselves at once.
+    mutating func suspect(
+        _ p: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
+    ) {
+        let peer = probes[p].peer
+        guard let i = index(of: peer) else { return }
+        probes[p].stage = .suspected
+        probes[p].suspectedAt = now
+        probes[p].nextPing = now
+        setVerdictTime(p)
+        out.events.append(.suspected(peer))
+        let suspicion = Suspicion(
+            number: probes[p].number, waited: now - probes[p].first, suspect: book.id(peer),
+            incarnation: watches[i].incarnation)
+        forEachCoWatcher(i) { out.send(.suspect(suspicion), to: $0) }
+    }
+
+    // MARK: The verdict
+
+    /// A suspicion began or was confirmed.
+    mutating func setVerdictTime(_ p: Int) {
+        guard let i = index(of: probes[p].peer) else { return }
+        var possible = 0
+        forEachCoWatcher(i) { _ in possible += 1 }
+        let time = suspicionTime(confirmations: probes[p].accusers.count, possible: possible)
+        probes[p].stageEnd = max(
+            probes[p].suspectedAt + time, probes[p].first + configuration.evidenceMin)
+    }
+
+    /// Lifeguard §IV.B: max - (max - min) * log(C + 1) / log(K + 1).
+    private func suspicionTime(confirmations: Int, possible: Int) -> Duration {
+        let low = configuration.suspicionMin
+        let needed = min(configuration.confirmationsMax, possible)
+        guard configuration.hasDynamicSuspicion, confirmations < needed else { return low }
+        let high = low * configuration.suspicionMaxFactor
+        let share = Logarithm.perMille(confirmations + 1, base: needed + 1)
+        return high - (high - low) * share / 1_000
+    }
+
+    /// The time is up, and nothing was heard.
+    private mutating func judge(_ p: Int, into out: inout FailureOutbox) {
+        let probe = probes.remove(at: p)
+        guard let i = index(of: probe.peer) else { return }
+        let watch = watches.remove(at: i)
+        if probe.isVouched {
+            out.events.append(.lost(watch.peer))
+        } else {
+            out.events.append(.failed(watch.peer, incarnation: watch.incarnation))
+        }
+    }
+
+    // MARK: Signs of life
+
+    mutating func heard(_ i: Int, at now: Instant, into out: inout FailureOutbox) {
+        watches[i].heard = now
+        watches[i].hearsay = 0
+        guard watches[i].isProbed, let p = probe(of: watches[i].peer) else { return }
+        // The ack of a first ping may still come, with what only acks carry.
+        guard probes[p].stage == .direct else { return concluded(p, at: now, into: &out) }
+        probes[p].isHeard = true
+        vouchToRequesters(p, into: &out)
+    }
+
+    /// The peer lives: the probe is over.
+    mutating func concluded(_ p: Int, at now: Instant, into out: inout FailureOutbox) {
+        vouchToRequesters(p, into: &out)
+        let probe = probes.remove(at: p)
+        guard let i = index(of: probe.peer) else { return }
+        watches[i].isProbed = false
+        watches[i].due = nextLook(after: now)
+        if probe.stage == .suspected { out.events.append(.cleared(probe.peer)) }
+    }
+
+    private mutating func vouchToRequesters(_ p: Int, into out: inout FailureOutbox) {
+        for requester in probes[p].requesters {
+            out.send(.vouch(number: requester.number), to: requester.peer)
+        }
+        probes[p].requesters.removeAll()
+    }
+}
+
+/// Ratios of logarithms of small numbers, written out: the core computes with what rounds alike on
+/// every machine.
+enum Logarithm {
+    /// log2 of 1...7, times 10^4.
+    private static let log2: [Int64] = [0, 10_000, 15_850, 20_000, 23_219, 25_850, 28_074]
+
+    /// 1,000 * log(value) / log(base); both at least 1 and at most 7, beyond which they are cut.
+    static func perMille(_ value: Int, base: Int) -> Int64 {
+        let top = log2[min(max(base, 2), log2.count) - 1]
+        return min(log2[min(max(value, 1), log2.count) - 1] * 1_000 / top, 1_000)
+    }
+}

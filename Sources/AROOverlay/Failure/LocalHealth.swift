@@ -1,0 +1,32 @@
+/// Lifeguard's local health multiplier (§IV.A): how far we trust ourselves. 0 is healthy; at n every
+/// interval and timeout is n + 1 times as long.
+///
+/// The paper raises it for a failed probe, a missing nack, and a suspicion of ourselves, and lowers
+/// it for a successful probe. Here a deadline that was met late raises it too, which says the same
+/// sooner; and it sinks by itself, as only one end of a link probes.
+
+import AROPrimitives
+
+struct LocalHealth: Sendable {
+    private(set) var score = 0
+    /// When it last changed, or would have risen if it could.
+    private var changed = Instant.origin
+
+    var scale: Int64 { Int64(score) + 1 }
+
+    mutating func worsened(by amount: Int, atMost limit: Int, at now: Instant) {
+        score = min(score + max(amount, 0), limit)
+        changed = now
+    }
+
+    mutating func improved(at now: Instant) {
+        guard score > 0 else { return }
+        score -= 1
+        changed = now
+    }
+
+    /// Time passed without a bad sign.
+    mutating func passed(_ period: Duration, at now: Instant) {
+        if score > 0, now - changed >= period { improved(at: now) }
+    }
+}

@@ -1,0 +1,169 @@
+/// From part to part: what one found becomes a fact for the others, until none has anything more.
+
+import AROCrypto
+import AROPrimitives
+import AROWire
+
+extension Gossip {
+    /// Drains the parts. Ends: every event of a part is told once, and those it causes lead from
+    /// failures to views and from views to announcements and topics, never in a circle.
+    mutating func route(
+        at now: Instant, book: inout PeerBook, identity: borrowing Identity,
+        into out: inout GossipOutbox
+    ) {
+        refreshOffer(at: now, identity: identity)
+        repeat {
+            for event in failureOut.takeEvents() { carry(event, at: now, book: &book, into: &out) }
+            for event in membershipOut.takeEvents() {
+                carry(event, at: now, book: &book, into: &out)
+            }
+            for event in topicsOut.takeEvents() { carry(event, at: now, book: &book, into: &out) }
+            for event in announcementsOut.takeEvents() {
+                carry(event, at: now, book: &book, into: &out)
+            }
+        } while hasEvents
+        out.takeSends(of: &failureOut)
+        out.takeSends(of: &membershipOut)
+        out.takeSends(of: &announcementsOut)
+        out.takeSends(of: &topicsOut)
+    }
+
+    private var hasEvents: Bool {
+        !(failureOut.events.isEmpty && membershipOut.events.isEmpty
+            && announcementsOut.events.isEmpty && topicsOut.events.isEmpty)
+    }
+
+    private mutating func carry(
+        _ event: MembershipEvent, at now: Instant, book: inout PeerBook,
+        into out: inout GossipOutbox
+    ) {
+        switch event {
+        case .neighbourUp(let peer):
+            watch(peer, at: now, book: book)
+            announcements.neighbourUp(peer, at: now, book: book, into: &announcementsOut)
+            out.events.append(.member(.neighbourUp, peer))
+        case .neighbourDown(let peer, _):
+            unwatch(peer)
+            announcements.neighbourDown(peer)
+            out.events.append(.member(.neighbourDown, peer))
+        case .isolated:
+            let members = announcements.sample(
+                configuration.offeredWhenIsolated, using: &generator)
+            if !members.isEmpty {
+                membership.offered(members, at: now, book: &book, into: &membershipOut)
+            }
+            out.events.append(.isolated)
+        }
+    }
+
+    private mutating func carry(
+        _ event: FailureEvent, at now: Instant, book: inout PeerBook,
+        into out: inout GossipOutbox
+    ) {
+        switch event {
+        case .suspected(let peer): out.events.append(.member(.suspected, peer))
+        case .cleared(let peer): out.events.append(.member(.cleared, peer))
+        case .failed(let peer, let incarnation):
+            neighbourFailed(peer, at: now, book: &book)
+            let newest = max(incarnation, announcements.sequence(of: peer, book: book) ?? 0)
+            announcements.obituary(
+                of: peer, incarnation: newest, at: now, book: book, into: &announcementsOut)
+        case .lost(let peer): neighbourFailed(peer, at: now, book: &book)
+        case .suspectedSelf(let incarnation):
+            announcements.refute(incarnation: incarnation, at: now)
+        case .roundTrip(let peer, let roundTrip, let coordinate):
+            measured(roundTrip, to: peer, coordinate, at: now, book: book)
+            topics.roundTripMeasured(peer, roundTrip)
+        case .neighbours(let peer, let includeUs):
+            membership.neighboursListed(
+                by: peer, includingUs: includeUs, at: now, book: &book, into: &membershipOut)
+        }
+    }
+
+    private mutating func neighbourFailed(
+        _ peer: PeerHandle, at now: Instant, book: inout PeerBook
+    ) {
+        membership.neighbourFailed(peer, at: now, book: &book, into: &membershipOut)
+        topics.neighbourFailed(peer, at: now, book: &book, into: &topicsOut)
+    }
+
+    private mutating func carry(
+        _ event: AnnouncementEvent, at now: Instant, book: inout PeerBook,
+        into out: inout GossipOutbox
+    ) {
+        switch event {
+        case .joined(let peer): out.events.append(.member(.joined, peer))
+        case .updated(let peer):
+            stated(peer, at: now, book: book)
+            out.events.append(.member(.updated, peer))
+        case .failed(let peer): out.events.append(.member(.failed, peer))
+        case .left(let peer): out.events.append(.member(.left, peer))
+        case .expired(let peer): out.events.append(.member(.expired, peer))
+        case .evicted(let peer): out.events.append(.member(.evicted, peer))
+        case .refuted(let peer, let sequence):
+            detector.stated(peer, incarnation: sequence, at: now, into: &failureOut)
+            out.events.append(.member(.refuted, peer))
+        case .accused, .announced: break
+        }
+    }
+
+    private mutating func carry(
+        _ event: TopicsEvent, at now: Instant, book: inout PeerBook, into out: inout GossipOutbox
+    ) {
+        switch event {
+        case .neighbourUp(_, let peer): watch(peer, at: now, book: book)
+        case .neighbourDown(_, let peer): unwatch(peer)
+        default: break
+        }
+        out.events.append(.topic(event))
+    }
+
+    // MARK: What parts must know
+
+    private mutating func watch(
+        _ peer: PeerHandle, at now: Instant, book: borrowing PeerBook
+    ) {
+        guard watches.add(peer) else { return }
+        let known = announcements.sequence(of: peer, book: book) ?? 0
+        detector.watch(peer, incarnation: known, at: now)
+    }
+
+    private mutating func stated(
+        _ peer: PeerHandle, at now: Instant, book: borrowing PeerBook
+    ) {
+        guard let sequence = announcements.sequence(of: peer, book: book) else { return }
+        detector.stated(peer, incarnation: sequence, at: now, into: &failureOut)
+    }
+
+    private mutating func unwatch(_ peer: PeerHandle) {
+        if watches.remove(peer) { detector.unwatch(peer) }
+    }
+
+    /// Where the peer did not say where it is, its announcement may.
+    mutating func measured(
+        _ roundTrip: Duration, to peer: PeerHandle, _ told: Coordinate?, at now: Instant,
+        book: borrowing PeerBook
+    ) {
+        guard
+            let place = told
+                ?? announcements.entry(of: peer, book: book)?.announcement.offer.coordinate
+        else { return }
+        if coordinates.measured(roundTrip, to: peer, at: place, at: now) { isOfferStale = true }
+    }
+
+    mutating func refreshVitals() {
+        detector.vitals = OwnVitals(
+            incarnation: announcements.sequence, coordinate: coordinates.coordinate,
+            neighbours: membership.active)
+    }
+
+    private mutating func refreshOffer(at now: Instant, identity: borrowing Identity) {
+        guard isOfferStale else { return }
+        isOfferStale = false
+        var offer = offer
+        offer.addresses = addresses
+        offer.nat = nat
+        offer.coordinate = coordinates.sampleCount > 0 ? coordinates.coordinate : nil
+        announcements.offer(offer, at: now)
+    }
+}

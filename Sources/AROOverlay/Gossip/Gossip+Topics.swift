@@ -1,0 +1,54 @@
+/// Topics, as the rest of the node uses them.
+
+import AROCrypto
+import AROPrimitives
+import AROWire
+
+extension Gossip {
+    /// Subscribes; posts come as ``GossipEvent/topic(_:)``.
+    public mutating func subscribe(
+        _ topic: TopicID, _ options: SubscriptionOptions = SubscriptionOptions(),
+        at now: Instant, book: inout PeerBook, identity: borrowing Identity,
+        into out: inout GossipOutbox
+    ) throws(TopicFailure) {
+        try topics.subscribe(topic, options, at: now, book: &book, into: &topicsOut)
+        route(at: now, book: &book, identity: identity, into: &out)
+    }
+
+    public mutating func unsubscribe(
+        _ topic: TopicID, at now: Instant, book: inout PeerBook, identity: borrowing Identity,
+        into out: inout GossipOutbox
+    ) {
+        topics.unsubscribe(topic, at: now, into: &topicsOut)
+        route(at: now, book: &book, identity: identity, into: &out)
+    }
+
+    /// Publishes a post. Returns its sequence number.
+    public mutating func publish(
+        _ payload: [UInt8], in topic: TopicID, at now: Instant, book: inout PeerBook,
+        identity: borrowing Identity, into out: inout GossipOutbox
+    ) throws(TopicFailure) -> UInt64 {
+        let sequence = try topics.publish(
+            topic, payload, identity: identity, at: now, book: &book, into: &topicsOut)
+        route(at: now, book: &book, identity: identity, into: &out)
+        return sequence
+    }
+
+    /// The local subscriber is done with so many posts.
+    public mutating func consumed(
+        _ topic: TopicID, count: Int, at now: Instant, book: inout PeerBook,
+        identity: borrowing Identity, into out: inout GossipOutbox
+    ) {
+        topics.consumed(topic, count: count, into: &topicsOut)
+        route(at: now, book: &book, identity: identity, into: &out)
+    }
+
+    /// The DHT knows these subscribers of a topic.
+    public mutating func found(
+        _ peers: [PeerHandle], in topic: TopicID, at now: Instant, book: inout PeerBook,
+        identity: borrowing Identity, into out: inout GossipOutbox
+    ) {
+        topics.peersFound(topic, peers, at: now, book: &book, into: &topicsOut)
+        route(at: now, book: &book, identity: identity, into: &out)
+    }
+}

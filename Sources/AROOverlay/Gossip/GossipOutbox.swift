@@ -1,0 +1,38 @@
+/// What gossip found, for the user and for the rest of the node.
+
+import AROPrimitives
+import AROWire
+
+public typealias GossipOutbox = OverlayOutbox<GossipEvent>
+
+public enum GossipEvent: Hashable, Sendable {
+    case member(MemberChange, PeerHandle)
+    case topic(TopicsEvent)
+    /// Nobody is left to gossip with: time to try the bootstrap addresses again. Repeated, ever more
+    /// rarely, while it lasts.
+    case isolated
+}
+
+/// What happened to a member of the network.
+public enum MemberChange: String, Hashable, Sendable, CaseIterable {
+    /// Its announcement came, and none was known.
+    case joined
+    /// It announced something new.
+    case updated
+    /// Neither we nor its other neighbours hear from our neighbour.
+    case suspected
+    /// A suspected neighbour gave a sign of life.
+    case cleared
+    /// It was judged dead.
+    case failed
+    /// A member held for dead lives.
+    case refuted
+    /// It said goodbye.
+    case left
+    /// Its announcement ran out.
+    case expired
+    /// The directory is full, and it made room; it may well be alive.
+    case evicted
+    case neighbourUp = "neighbour-up"
+    case neighbourDown = "neighbour-down"
+}

@@ -1,0 +1,67 @@
+/// Keeps what the node offers up to date: storage as it fills, the throughput that was seen, the models
+/// that the program announces. Whether a change is worth a packet the node decides.
+
+import ARONode
+import AROPrimitives
+import AROWire
+import Synchronization
+
+final class Offering: Sendable {
+    private let loop: NodeLoop<Node>
+    private let content: any ContentServicing
+    private let current: Mutex<Offer>
+
+    /// How often throughput is sampled: long enough for a burst not to count as bandwidth, and an
+    /// idle node wakes for it five times a minute.
+    private static let period = 12
+    /// Samples after which what was once seen counts half.
+    private static let memory = 300
+
+    init(_ offer: Offer, loop: NodeLoop<Node>, content: any ContentServicing) {
+        current = Mutex(offer)
+        (self.loop, self.content) = (loop, content)
+    }
+
+    func announce(models: [ModelOffer]) {
+        tell { $0.models = models }
+    }
+
+    func run() async {
+        var last: NodeStatus?
+        var samples = 0
+        while !Task.isCancelled {
+            if let usage = try? await content.usage() {
+                let quota = content.quota
+                let free = quota - min(usage.bytes, quota)
+                tell { $0.storage = StorageOffer(offeredBytes: quota, freeBytes: free) }
+            }
+            if case .status(let status)? = await loop.answer(to: .status) {
+                samples += 1
+                if let last { saw(status, since: last, forgets: samples % Self.memory == 0) }
+                last = status
+            }
+            try? await Task.sleep(nanoseconds: UInt64(Self.period) * 1_000_000_000)
+        }
+    }
+
+    private func saw(_ status: NodeStatus, since last: NodeStatus, forgets: Bool) {
+        let up = (status.bytesOut - last.bytesOut) / UInt64(Self.period)
+        let down = (status.bytesIn - last.bytesIn) / UInt64(Self.period)
+        tell { offer in
+            let known = offer.bandwidth
+            let share: UInt64 = forgets ? 2 : 1
+            offer.bandwidth = MeasuredBandwidth(
+                up: max(known.up / share, up), down: max(known.down / share, down))
+        }
+    }
+
+    /// Nothing is said where nothing changed.
+    private func tell(_ change: (inout Offer) -> Void) {
+        let offer = current.withLock { offer -> Offer? in
+            let before = offer
+            change(&offer)
+            return offer == before ? nil : offer
+        }
+        if let offer { _ = loop.submit(.offer(offer)) { _ in } }
+    }
+}

@@ -1,0 +1,39 @@
+/// What all nodes of a world of messages share: one peer book, and the outboxes that only one node
+/// uses at a time. A hundred thousand nodes that each knew a thousand peers by key and address would
+/// need more memory for that than for all else.
+
+import AROCrypto
+import ARONode
+import AROPrimitives
+import AROTransport
+
+final class Commons {
+    /// Peer `n` of the book is node `n` of the world.
+    var book = PeerBook()
+    /// What the participant at work wants done, and what is being done of it.
+    var outbox = ParticipantOutbox()
+    var underWay = ParticipantOutbox()
+    let configuration: Configuration
+    /// The transport's encodings that every handshake carries.
+    let introductionByteCount: Int
+
+    init(configuration: Configuration) {
+        self.configuration = configuration
+        var parameters = TransportParameters(configuration.transport)
+        parameters.idleTimeout = configuration.transport.endpoint.idleTimeout
+        parameters.servesDHT = configuration.servesDHT
+        var encoded: [UInt8] = []
+        parameters.encode(into: &encoded)
+        // Key 32, epoch 8, reset token 16, timestamp 8, and the parameters behind their length.
+        introductionByteCount = 64 + 1 + encoded.count
+    }
+
+    /// Gives a node's identity its place in the book.
+    func register(_ id: PeerID, as node: Int, at address: SocketAddress) -> PeerHandle {
+        let handle = book.intern(id)
+        precondition(
+            handle.index == UInt32(node), "a peer that is no node stands in the book before a node")
+        book.heard(handle, at: address)
+        return handle
+    }
+}

@@ -1,0 +1,194 @@
+/// A node of a world of messages: the real ``Participant`` on a model of the transport. It has the
+/// transport's handshakes with their round trips, retransmissions and give-up time, its sessions with
+/// their idle times, its packet sizes; no cryptography, loss recovery, congestion control or pacing.
+///
+/// Streams deliver everything in order at no rate (`MessageNode+Streams.swift`). Messages to one peer
+/// that leave at one moment do not share a packet, as the transport's would.
+
+import AROContent
+import AROCrypto
+import ARONode
+import AROPrimitives
+import AROTransport
+import AROWire
+
+public struct MessageNode: ~Copyable {
+    public let id: PeerID
+    let handle: PeerHandle
+    let commons: Commons
+    var participant: Participant
+    var sessions = PlainSessions()
+    var attempts: [PlainAttempt] = []
+    /// Responses that the initiator may not have received.
+    var answers: [PlainAnswer] = []
+    /// The peer whose handshake is being answered: what it is told now rides in the response.
+    var answering: PeerHandle?
+    var rider: [UInt8] = []
+    var streams: [PlainStream] = []
+    var lastStream: UInt64 = 0
+    var parcels: [Parcel] = []
+    var parcelsTaken = 0
+    /// Streams that were written to and whose writer was not told of room since.
+    var written: [ContentStream] = []
+    var chance: Generator
+    public internal(set) var messages = MessageCounters()
+
+    init(_ birth: Birth, _ commons: Commons) {
+        var entropy = Entropy(seed: birth.identitySeed)
+        let identity = Identity(from: &entropy)
+        var generator = Generator(seed: birth.chanceSeed)
+        id = identity.id
+        handle = commons.register(identity.id, as: birth.node, at: birth.address)
+        self.commons = commons
+        chance = generator.fork("transport")
+        participant = Participant(
+            configuration: commons.configuration, identity: identity, seed: generator.next(),
+            at: birth.now, wallClock: birth.wallClock)
+    }
+
+    var limits: EndpointConfiguration { commons.configuration.transport.endpoint }
+
+    /// Looks at the participant, with the peer book that its handles belong to.
+    public func withParticipant<R>(
+        _ body: (borrowing Participant, borrowing PeerBook) -> R
+    ) -> R { body(participant, commons.book) }
+
+    /// Sessions that are connected and not idle.
+    public func sessionCount(at now: Instant) -> Int {
+        sessions.rows.count { !$0.isConnecting && !$0.isIdle(limits, at: now) }
+    }
+}
+
+extension MessageNode: Inhabitant {
+    public static var readsDamagedPackets: Bool { false }
+
+    public mutating func handle(
+        _ input: borrowing Input, at now: Instant, into outbox: inout Outbox
+    ) {
+        switch input {
+        case .datagram(let bytes, let address):
+            received(bytes, from: address, at: now, into: &outbox)
+        case .deadline:
+            if let at = attemptDeadline, at <= now { attemptsDue(at: now, into: &outbox) }
+            if let wake = participant.nextDeadline, wake.at <= now { tell(.deadline, at: now) }
+        case .request(.peers, _), .request(.status, _):
+            preconditionFailure("only a node with a transport tells of its sessions")
+        case .request(let request, let id): tell(.request(request, id), at: now)
+        case .cancel(let id): tell(.cancel(id), at: now)
+        case .disk(let reply): tell(.disk(reply), at: now)
+        case .wallClock(let time): tell(.wallClock(time), at: now)
+        case .shutdown:
+            participant.shutDown(at: now, book: &commons.book, into: &commons.outbox)
+            carry(at: now, into: &outbox)
+            closeAll(at: now, into: &outbox)
+        }
+        carry(at: now, into: &outbox)
+    }
+
+    public mutating func flush(at now: Instant, into outbox: inout Outbox) {}
+
+    public var nextDeadline: Wake? {
+        let wake = participant.nextDeadline
+        guard let at = attemptDeadline else { return wake }
+        guard let wake, wake.at <= at else { return Wake(at: at, reason: .transport) }
+        return wake
+    }
+
+    mutating func tell(_ input: borrowing ParticipantInput, at now: Instant) {
+        participant.handle(input, at: now, book: &commons.book, into: &commons.outbox)
+    }
+
+    /// Carries out what the participant wants until it wants nothing more.
+    mutating func carry(at now: Instant, into outbox: inout Outbox) {
+        while true {
+            if !commons.outbox.effects.isEmpty {
+                swap(&commons.outbox, &commons.underWay)
+                for i in commons.underWay.effects.indices {
+                    carryOut(commons.underWay.effects[i], at: now, into: &outbox)
+                }
+                commons.underWay.removeAll()
+            } else if let stream = written.popLast() {
+                tellRoom(of: stream, at: now)
+            } else {
+                return
+            }
+        }
+    }
+
+    private mutating func carryOut(
+        _ effect: ParticipantEffect, at now: Instant, into outbox: inout Outbox
+    ) {
+        switch effect {
+        case .send(let peer, let range):
+            let bytes = commons.underWay.bytes
+            send(bytes.span.bytes.extracting(range), to: peer, at: now, &outbox)
+        case .dial(let address): dial(address, at: now, into: &outbox)
+        case .openStream(let token, let peer, _): openStream(token, to: peer, at: now, &outbox)
+        case .write(let token, let bytes, let isFinal):
+            write(bytes, isFinal: isFinal, to: token)
+        case .reset(let token): resetStream(token)
+        case .release(let token): releaseStream(token)
+        case .reply(let id, let reply): outbox.effects.append(.reply(id, reply))
+        case .disk(let request): outbox.effects.append(.disk(request))
+        }
+    }
+
+    // MARK: Messages
+
+    private mutating func send(
+        _ message: RawSpan, to peer: PeerHandle, at now: Instant, _ outbox: inout Outbox
+    ) {
+        guard message.byteCount > 0 else { return }
+        messages.sent.count(message)
+        guard let i = sessions.find(peer, limits, at: now) else {
+            return connect(to: peer, first: message, at: now, into: &outbox)
+        }
+        if sessions.rows[i].isConnecting {
+            enqueue(message, for: peer)
+        } else if peer == answering, rider.isEmpty, message.byteCount <= Self.riderMax {
+            message.withUnsafeBytes { rider += $0 }
+        } else {
+            sendData(message, i, at: now, into: &outbox)
+        }
+    }
+
+    /// What is left in a response of the least datagram, with a margin for its frame's header.
+    private static let riderMax = 1_000
+
+    mutating func sendData(
+        _ message: RawSpan, _ i: Int, at now: Instant, into outbox: inout Outbox
+    ) {
+        let session = sessions.rows[i]
+        sessions.sent(i, at: now)
+        guard let address = commons.book.addresses(session.peer).first else { return }
+        post(.data, session.number, message, to: address, into: &outbox)
+    }
+
+    func post(
+        _ kind: PlainPacket.Kind, _ session: UInt32, _ message: RawSpan = RawSpan(),
+        to address: SocketAddress, into outbox: inout Outbox
+    ) {
+        PlainPacket(
+            kind, from: handle, session: session, servesDHT: commons.configuration.servesDHT
+        ).append(
+            message, introduction: commons.introductionByteCount, to: address,
+            into: &outbox.packets)
+    }
+
+    mutating func tellMessage(_ bytes: RawSpan, from peer: PeerHandle, at now: Instant) {
+        guard bytes.byteCount > 0 else { return }
+        messages.received.count(bytes)
+        tell(.message(bytes, from: peer), at: now)
+    }
+}
+
+extension World where Resident == MessageNode {
+    /// A world of participants that share one peer book and spare their sessions.
+    public static func ofMessages(
+        seed: UInt64, network: NetworkModel = NetworkModel(), disk: DiskModel = DiskModel(),
+        configuration: Configuration = .simulated
+    ) -> World<MessageNode> {
+        let commons = Commons(configuration: configuration)
+        return World(seed: seed, network: network, disk: disk) { MessageNode($0, commons) }
+    }
+}

@@ -1,0 +1,102 @@
+/// The packets of a world of messages: those of the transport without their cryptography, padded to
+/// the same size, so that links treat them alike and bytes count alike.
+///
+/// ```
+///   0   1  kind, with a bit that says whether the sender serves the DHT
+///   1   4  the sender's node
+///   5   4  the session: a number drawn by who began it
+///   9   2  bytes of the message
+///  11   n  message, then zeros up to the size of the real packet
+/// ```
+
+import AROPrimitives
+import AROTransport
+import AROWire
+
+struct PlainPacket {
+    enum Kind: UInt8 {
+        /// To a peer that is known (Noise IK), with its first message.
+        case initiation = 1
+        /// To whoever is at an address (Noise XX).
+        case dial, response, dialResponse, completion, confirmation, data, close, reset
+    }
+
+    static let headerByteCount = 11
+    private static let servingBit: UInt8 = 0x80
+
+    var kind: Kind
+    var sender: PeerHandle
+    var session: UInt32
+    var servesDHT: Bool
+
+    /// Appends a packet with a message.
+    func append(
+        _ message: RawSpan, introduction: Int, to address: SocketAddress,
+        into packets: inout PacketBuffer
+    ) {
+        let size = max(
+            byteCount(message: message.byteCount, introduction: introduction),
+            Self.headerByteCount + message.byteCount)
+        packets.append(to: address, capacity: size) { space in
+            space[0] = kind.rawValue | (servesDHT ? Self.servingBit : 0)
+            space.storeBytes(of: sender.index.bigEndian, toByteOffset: 1, as: UInt32.self)
+            space.storeBytes(of: session.bigEndian, toByteOffset: 5, as: UInt32.self)
+            let count = UInt16(message.byteCount)
+            space.storeBytes(of: count.bigEndian, toByteOffset: 9, as: UInt16.self)
+            message.withUnsafeBytes { bytes in
+                guard let base = bytes.baseAddress else { return }
+                (space.baseAddress! + Self.headerByteCount)
+                    .copyMemory(from: base, byteCount: bytes.count)
+            }
+            return size
+        }
+    }
+
+    /// What the real packet would take. Noise adds to the first message of IK a key, an encrypted key
+    /// and a tag (96 bytes), to the second 48; to those of XX 32, 96 and 64.
+    private func byteCount(message: Int, introduction: Int) -> Int {
+        let framed = message == 0 ? 0 : 1 + (message < 64 ? 1 : 2) + message
+        switch kind {
+        case .initiation:
+            let count = Packet.initiationHeader + 96 + introduction + 2 + message
+            return max(Packet.initiationMin, count)
+        case .dial: return Packet.initiationMin
+        case .response: return Packet.responseHeader + 48 + introduction + 26 + framed
+        case .dialResponse: return Packet.responseHeader + 96 + introduction + 26
+        case .completion: return Packet.responseHeader + 64 + introduction + 1 + framed
+        // An ACK of one range, of about this many bytes.
+        case .confirmation: return Packet.dataOverhead + 6
+        case .data: return Packet.dataOverhead + framed
+        case .close: return Packet.dataOverhead + 4
+        case .reset: return Packet.resetByteCount
+        }
+    }
+
+    /// The header of a packet; nil where it was damaged on the way beyond recognition. (A real packet
+    /// with a flipped bit fails its tag; ``Network`` damages bytes that nothing protects here, so
+    /// the world drops damaged packets itself.)
+    init?(_ bytes: RawSpan) {
+        guard bytes.byteCount >= Self.headerByteCount else { return nil }
+        let first = bytes.unsafeLoad(as: UInt8.self)
+        guard let kind = Kind(rawValue: first & ~Self.servingBit) else { return nil }
+        self.kind = kind
+        servesDHT = first & Self.servingBit != 0
+        func word(_ offset: Int) -> UInt32 {
+            UInt32(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self))
+        }
+        sender = PeerHandle(index: word(1))
+        session = word(5)
+    }
+
+    init(_ kind: Kind, from sender: PeerHandle, session: UInt32, servesDHT: Bool) {
+        (self.kind, self.sender, self.session) = (kind, sender, session)
+        self.servesDHT = servesDHT
+    }
+
+    /// Where the message lies in a packet.
+    static func message(in bytes: RawSpan) -> Range<Int> {
+        let count = Int(
+            UInt16(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: 9, as: UInt16.self)))
+        return headerByteCount..<min(headerByteCount + count, bytes.byteCount)
+    }
+}
