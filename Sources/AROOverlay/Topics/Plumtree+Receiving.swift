@@ -53,6 +53,7 @@ extension Plumtree {
     ) {
         var post = post
         count { $0.postsNew += 1 }
+        noteSteady(post.name.publisher)
         var told = UInt64(1) << UInt64(neighbours[i].slot)
         let awaited = missing.index(of: post.name).map { missing.remove(at: $0) }
         if let awaited {
@@ -77,6 +78,15 @@ extension Plumtree {
         }
     }
 
+    private mutating func noteSteady(_ publisher: PeerID) {
+        let count = steady?.publisher == publisher ? steady?.count ?? 0 : 0
+        steady = (publisher, min(count + 1, configuration.steadyPosts))
+    }
+
+    /// The best tree is another one for each publisher; where several take turns, changing it for one
+    /// makes it worse for the others, and cuts them off until repaired.
+    private var isSteady: Bool { (steady?.count ?? 0) >= configuration.steadyPosts }
+
     private mutating func repaired() {
         count { $0.postsRepaired += 1 }
         repairs = min(repairs + 2, configuration.repairsUntilGraft * 2)
@@ -90,6 +100,7 @@ extension Plumtree {
         neighbours[i].isEager = true
         guard let awaited, awaited.isAnnounced else { return }
         lateness.measured(now - awaited.since)
+        guard isSteady else { return }
         optimise(post, from: i, awaited, into: &out)
     }
 
@@ -117,7 +128,7 @@ extension Plumtree {
     private mutating func shorten(
         _ have: TopicHave, from i: Int, at now: Instant, into out: inout TopicsOutbox
     ) {
-        guard !neighbours[i].isEager, now >= mayShortenAt,
+        guard isSteady, !neighbours[i].isEager, now >= mayShortenAt,
             let position = log.position(of: have.post)
         else { return }
         let post = log[position]

@@ -53,6 +53,8 @@ struct Plumtree: Sendable {
     var lateness: Lateness
     /// How much was repaired lately: ``PlumtreeConfiguration/repairsUntilGraft``.
     var repairs = 0
+    /// Whose posts came last, and how many in a row.
+    var steady: (publisher: PeerID, count: Int)?
     /// When the tree may next be changed for fewer hops alone.
     var mayShortenAt: Instant
     var drops = TopicDropCounts()

@@ -9,10 +9,12 @@ public struct PlumtreeConfiguration: Sendable {
     /// the tree change to that one. Plumtree §4.3 and iroh-gossip: 7; a guess: the diameter is 6.
     public var optimisationHops = 4
     /// The same where the other one announces it later: fewer hops for more time, against loss. A
-    /// guess, with the least time between two such changes, so that many senders, whose best trees
-    /// differ, do not keep turning the tree over.
+    /// guess, with the least time between two such changes.
     public var shorteningHops = 5
     public var shorteningInterval = Duration.seconds(5)
+    /// The tree is changed for fewer hops only after so many posts of one publisher in a row. A
+    /// guess.
+    public var steadyPosts = 3
     /// How long announcements are gathered for one message. A guess: below most round-trip times.
     public var announceDelay = Duration.milliseconds(50)
     /// The time to wait for a post after somebody announced it is measured: how late pushed posts
