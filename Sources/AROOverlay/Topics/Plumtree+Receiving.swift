@@ -41,15 +41,19 @@ extension Plumtree {
         let post = RememberedPost(
             name: head.name, hops: UInt8(min(hops + 1, TopicMessage.hopsMax)), wasAsked: false,
             source: neighbours[i].peer, at: now, bytes: bytes.array)
-        accept(post, from: i, at: now, into: &out)
+        let isOld = wantsAll && head.issued + .seconds(2) < wallClock + (startedAt - now)
+        accept(post, isOld: isOld, from: i, at: now, into: &out)
         return .new
     }
 
+    /// - Parameter isOld: whether it seems to be from before our time.
     private mutating func accept(
-        _ post: RememberedPost, from i: Int, at now: Instant, into out: inout TopicsOutbox
+        _ post: RememberedPost, isOld: Bool, from i: Int, at now: Instant,
+        into out: inout TopicsOutbox
     ) {
         var post = post
         count { $0.postsNew += 1 }
+        noteSteady(post.name.publisher)
         var told = UInt64(1) << UInt64(neighbours[i].slot)
         let awaited = missing.index(of: post.name).map { missing.remove(at: $0) }
         if let awaited {
@@ -66,11 +70,22 @@ extension Plumtree {
         }
         let (row, lastEnd) = publishers.saw(
             post.name, at: now, limit: configuration.publishersMax)
+        // What we alone wanted to catch up with is nothing new to others.
+        guard !(isOld && post.wasAsked) else { return }
         spread(post, told: told, at: now, into: &out)
         if let lastEnd, lastEnd < post.name.sequence {
             noteGap(row: row, from: lastEnd, to: post.name.sequence, source: i, at: now)
         }
     }
+
+    private mutating func noteSteady(_ publisher: PeerID) {
+        let count = steady?.publisher == publisher ? steady?.count ?? 0 : 0
+        steady = (publisher, min(count + 1, configuration.steadyPosts))
+    }
+
+    /// The best tree is another one for each publisher; where several take turns, changing it for one
+    /// makes it worse for the others, and cuts them off until repaired.
+    private var isSteady: Bool { (steady?.count ?? 0) >= configuration.steadyPosts }
 
     private mutating func repaired() {
         count { $0.postsRepaired += 1 }
@@ -85,6 +100,7 @@ extension Plumtree {
         neighbours[i].isEager = true
         guard let awaited, awaited.isAnnounced else { return }
         lateness.measured(now - awaited.since)
+        guard isSteady else { return }
         optimise(post, from: i, awaited, into: &out)
     }
 
@@ -103,14 +119,38 @@ extension Plumtree {
         guard let best, Int(post.hops) - best.hops >= configuration.optimisationHops else {
             return
         }
-        neighbours[best.neighbour].isEager = true
-        neighbours[i].isEager = false
+        replace(i, by: best.neighbour, into: &out)
+    }
+
+    /// Neighbour `i` had a post after far fewer hops than it took to us, though it tells us later
+    /// than it came: the paper looks at earlier announcements only, and its trees are as deep as the
+    /// fastest paths are long.
+    private mutating func shorten(
+        _ have: TopicHave, from i: Int, at now: Instant, into out: inout TopicsOutbox
+    ) {
+        guard isSteady, !neighbours[i].isEager, now >= mayShortenAt,
+            let position = log.position(of: have.post)
+        else { return }
+        let post = log[position]
+        guard Int(post.hops) - have.hops - 1 >= configuration.shorteningHops, !post.wasAsked,
+            let parent = post.source.flatMap({ index(of: $0) }), neighbours[parent].isEager
+        else { return }
+        mayShortenAt = now + configuration.shorteningInterval
+        replace(parent, by: i, into: &out)
+    }
+
+    /// Changes the tree: another neighbour pushes to us from now on.
+    private mutating func replace(
+        _ old: Int, by new: Int, into out: inout TopicsOutbox
+    ) {
+        neighbours[new].isEager = true
+        neighbours[old].isEager = false
         count {
             $0.grafts += 1
             $0.prunes += 1
         }
-        out.send(.graft(topic, [], pushes: true), to: neighbours[best.neighbour].peer)
-        out.send(.prune(topic), to: neighbours[i].peer)
+        out.send(.graft(topic, [], pushes: true), to: neighbours[new].peer)
+        out.send(.prune(topic), to: neighbours[old].peer)
     }
 
     /// A post that was seen before.
@@ -168,13 +208,17 @@ extension Plumtree {
     // MARK: Announcements and requests
 
     mutating func received(
-        _ haves: [TopicHave], settled: Bool, from i: Int, at now: Instant
+        _ haves: [TopicHave], settled: Bool, from i: Int, at now: Instant,
+        into out: inout TopicsOutbox
     ) {
         let wait =
             settled ? .zero : lateness.wait(roundTrip: roundTripMax)
         for have in haves {
             noteHas(have.post, slot: neighbours[i].slot)
-            guard !publishers.hasSeen(have.post) else { continue }
+            guard !publishers.hasSeen(have.post) else {
+                if !settled { shorten(have, from: i, at: now, into: &out) }
+                continue
+            }
             noteMissing(
                 have.post, hops: UInt8(have.hops), from: i, announced: true, due: now + wait,
                 at: now)

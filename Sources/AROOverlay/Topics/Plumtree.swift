@@ -53,6 +53,10 @@ struct Plumtree: Sendable {
     var lateness: Lateness
     /// How much was repaired lately: ``PlumtreeConfiguration/repairsUntilGraft``.
     var repairs = 0
+    /// Whose posts came last, and how many in a row.
+    var steady: (publisher: PeerID, count: Int)?
+    /// When the tree may next be changed for fewer hops alone.
+    var mayShortenAt: Instant
     var drops = TopicDropCounts()
     /// Posts that their publishers' numbers tell of and that nobody could give; drained by the owner.
     var lost: [TopicPostName] = []
@@ -72,6 +76,7 @@ struct Plumtree: Sendable {
         self.topic = topic
         self.configuration = configuration
         startedAt = now
+        mayShortenAt = now
         lateness = Lateness(configuration)
     }
 
@@ -269,7 +274,7 @@ struct Lateness: Sendable {
     /// - Parameter roundTrip: the largest of our neighbours'; three of them are waited for as long
     ///   as nothing was measured.
     func wait(roundTrip: Duration) -> Duration {
-        let wait = mean.map { $0 + deviation * 4 } ?? roundTrip * 3
+        let wait = mean.map { $0 + deviation * 2 } ?? roundTrip * 3
         return min(max(wait, least, roundTrip / 2), most)
     }
 }

@@ -9,6 +9,8 @@ struct Subscription: Sendable {
     struct Item: Sendable {
         var name: TopicPostName
         var bytes: [UInt8]
+        /// What the subscriber did not get between the item before and this one.
+        var missedBefore = 0
     }
 
     /// The order of one publisher's posts.
@@ -31,8 +33,9 @@ struct Subscription: Sendable {
     private var byteCount = 0
     /// Handed out and not consumed.
     private var ahead = 0
-    /// To be told before the next item.
+    /// To be told before the first item of the queue, and before the next one that enters it.
     private var missed = 0
+    private var missedSince = 0
     private var orders: [Order] = []
     var drops = TopicDropCounts()
 
@@ -59,7 +62,7 @@ struct Subscription: Sendable {
     /// A post that surely existed is not to be had.
     mutating func lost(_ name: TopicPostName) {
         // With an order, its end of waiting tells.
-        if !options.ordered { missed += 1 }
+        if !options.ordered { missedSince += 1 }
     }
 
     mutating func consumed(_ count: Int) { ahead = max(ahead - max(count, 0), 0) }
@@ -75,12 +78,9 @@ struct Subscription: Sendable {
 
     /// Hands out what the subscriber may have now.
     mutating func pump(_ topic: TopicID, aheadMax: Int, into out: inout TopicsOutbox) {
-        while ahead < aheadMax, missed > 0 || queueFirst < queue.count {
-            if missed > 0 {
-                out.events.append(.lagged(topic, missed: missed))
-                missed = 0
-                continue
-            }
+        while ahead < aheadMax {
+            tellMissed(topic, into: &out)
+            guard queueFirst < queue.count else { return }
             let item = queue[queueFirst]
             removeFirst()
             ahead += 1
@@ -91,16 +91,31 @@ struct Subscription: Sendable {
         }
     }
 
+    private mutating func tellMissed(_ topic: TopicID, into out: inout TopicsOutbox) {
+        if queueFirst < queue.count {
+            missed += queue[queueFirst].missedBefore
+            queue[queueFirst].missedBefore = 0
+        } else {
+            missed += missedSince
+            missedSince = 0
+        }
+        guard missed > 0 else { return }
+        out.events.append(.lagged(topic, missed: missed))
+        missed = 0
+    }
+
     // MARK: The queue
 
     private mutating func enqueue(_ item: Item) {
         queue.append(item)
+        queue[queue.count - 1].missedBefore = missedSince
+        missedSince = 0
         byteCount += item.bytes.count
         while queue.count - queueFirst > max(options.backlogMax, 1)
             || byteCount > options.backlogBytesMax && queue.count - queueFirst > 1
         {
+            missed += 1 + queue[queueFirst].missedBefore
             removeFirst()
-            missed += 1
             drops.count(.backlogFull)
         }
     }
@@ -160,7 +175,7 @@ struct Subscription: Sendable {
         // Otherwise it was told already.
         if sequence < orders[o].first {
             orders[o].first = sequence
-            missed += 1
+            missedSince += 1
         }
     }
 
@@ -197,7 +212,7 @@ struct Subscription: Sendable {
         // Nobody missed what was before our time, or between two runs of a publisher.
         let from = max(next, orders[o].first)
         if held.name.sequence > from, held.name.sequence - next < SequenceWindow.width {
-            missed += Int(held.name.sequence - from)
+            missedSince += Int(held.name.sequence - from)
         }
         orders[o].due = nil
         release(o, at: now)

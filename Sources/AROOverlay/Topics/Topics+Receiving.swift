@@ -27,7 +27,7 @@ extension Topics {
             switch try TopicMessage(decoding: bytes) {
             case .post: preconditionFailure("posts were dealt with")
             case .have(_, let posts, let settled):
-                swarms[i].tree.received(posts, settled: settled, from: n, at: now)
+                swarms[i].tree.received(posts, settled: settled, from: n, at: now, into: &out)
             case .graft(_, let posts, let pushes):
                 swarms[i].tree.received(
                     graft: posts, pushes: pushes, from: n, at: now, into: &out)
@@ -145,11 +145,11 @@ extension Topics {
         _ peer: PeerHandle, in i: Int, at now: Instant, book: inout PeerBook,
         into out: inout TopicsOutbox
     ) -> Int? {
-        if let n = swarms[i].tree.index(of: peer) { return n }
         guard !isBanned(peer, in: i, at: now) else {
             drops.count(.banned)
             return nil
         }
+        if let n = swarms[i].tree.index(of: peer) { return n }
         drops.count(.stranger)
         _ = swarms[i].membership.spokeAsNeighbour(peer, at: now, into: &membershipOutbox)
         passOn(i, at: now, into: &out)

@@ -5,16 +5,23 @@ import AROPrimitives
 import AROWire
 
 public struct PlumtreeConfiguration: Sendable {
-    /// A post reaching us over so many more links than another neighbour has announced makes the
-    /// tree change to that one. Plumtree §4.3 and iroh-gossip: 7 of a diameter about 10; 4 keeps the
-    /// last hop within 15 among 10,000 nodes with latencies that differ tenfold.
+    /// A post reaching us over so many more links than another neighbour had announced before makes
+    /// the tree change to that one. Plumtree §4.3 and iroh-gossip: 7; a guess: the diameter is 6.
     public var optimisationHops = 4
+    /// The same where the other one announces it later: fewer hops for more time, against loss. A
+    /// guess, with the least time between two such changes.
+    public var shorteningHops = 5
+    public var shorteningInterval = Duration.seconds(5)
+    /// The tree is changed for fewer hops only after so many posts of one publisher in a row. A
+    /// guess.
+    public var steadyPosts = 3
     /// How long announcements are gathered for one message. A guess: below most round-trip times.
     public var announceDelay = Duration.milliseconds(50)
     /// The time to wait for a post after somebody announced it is measured: how late pushed posts
-    /// came after announcements, mean and four deviations as in RFC 6298; these are its bounds.
+    /// came after announcements, mean and two deviations (RFC 6298 has four, where being too early
+    /// costs more than one post); these are its bounds, guesses.
     public var waitMin = Duration.milliseconds(100)
-    public var waitMax = Duration.seconds(3)
+    public var waitMax = Duration.seconds(1)
     /// Round-trip time of a neighbour that was not measured. A guess.
     public var roundTripFirst = Duration.milliseconds(200)
     /// The least time between two attempts at a missing post. A guess.
