@@ -11,7 +11,9 @@ extension HyParView {
         _ message: MembershipMessage, from peer: PeerHandle, at now: Instant,
         book: inout PeerBook, into out: inout MembershipOutbox
     ) {
-        guard message.swarm == swarm else { return drops.count(.foreignSwarm) }
+        guard message.swarm == swarm, book.id(peer) != local else {
+            return drops.count(.foreignSwarm)
+        }
         guard allowances.take(cost(of: message.body), from: peer, at: now, configuration) else {
             return drops.count(.overAllowance)
         }
@@ -38,10 +40,10 @@ extension HyParView {
     /// What a message has us do, in the units of ``MembershipConfiguration/allowanceBurst``.
     private func cost(of body: MembershipMessage.Body) -> Int {
         switch body {
-        case .join: 16
-        case .shuffle, .neighbour: 8
-        case .disconnect, .shuffleReply: 4
-        case .forwardJoin, .neighbourReply: 1
+        case .join: 256
+        case .shuffle, .neighbour: 128
+        case .disconnect, .neighbourReply, .shuffleReply: 64
+        case .forwardJoin: 1
         }
     }
 
@@ -51,7 +53,6 @@ extension HyParView {
         _ peer: PeerHandle, _ addresses: [SocketAddress], at now: Instant,
         book: inout PeerBook, into out: inout MembershipOutbox
     ) {
-        guard book.id(peer) != local else { return }
         let usable = reach(of: peer, book).usable(addresses, limit: Contact.addressesMax)
         book.suggest(usable, for: peer)
         let isKnown = isNeighbour(peer)
@@ -116,7 +117,6 @@ extension HyParView {
         by peer: PeerHandle, _ priority: MembershipPriority, at now: Instant,
         _ book: borrowing PeerBook, into out: inout MembershipOutbox
     ) {
-        guard book.id(peer) != local else { return }
         let accepted = isNeighbour(peer) || accepts(peer, priority, at: now)
         if accepted { addNeighbour(peer, at: now, book, &out) }
         send(.neighbourReply(accepted: accepted), to: peer, into: &out)
@@ -152,8 +152,8 @@ extension HyParView {
         into out: inout MembershipOutbox
     ) {
         guard let i = requests.firstIndex(where: { $0.peer == peer }) else {
-            // An answer that came after we had given up.
-            if accepted { _ = spokeAsNeighbour(peer, at: now, into: &out) }
+            // We had given up, or were parted with before we heard of being accepted.
+            if accepted, !isNeighbour(peer) { partWith(peer, at: now, book, &out) }
             return
         }
         let request = requests.remove(at: i)
@@ -186,6 +186,10 @@ extension HyParView {
     ) {
         switch disconnect {
         case .parting:
+            // It may have accepted us and made room again, and its answer is still under way.
+            if let i = requests.firstIndex(where: { $0.peer == peer }) {
+                refused(requests.remove(at: i), at: now, book)
+            }
             partedByPeer(peer, at: now, book, &out)
             send(.disconnect(.notNeighbours), to: peer, into: &out)
         case .notNeighbours:

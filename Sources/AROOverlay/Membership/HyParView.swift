@@ -154,7 +154,7 @@ public struct HyParView: Sendable {
         if isNeighbour(peer) { return true }
         drops.count(.notNeighbour)
         let isAgreed = requests.contains { $0.peer == peer } || isParting(peer)
-        if !isAgreed, allowances.take(4, from: peer, at: now, configuration) {
+        if !isAgreed, allowances.take(64, from: peer, at: now, configuration) {
             send(.disconnect(.notNeighbours), to: peer, into: &out)
         }
         return false

@@ -75,16 +75,17 @@ public struct MembershipConfiguration: Sendable {
     public var activePerNetworkMax = 2
 
     /// What one peer may have us do: at once, and then each second. A forwarded join takes 1 of it,
-    /// a shuffle 8, a join 16. Guesses: a hundred joins through one neighbour at once, two shuffles
-    /// a second.
-    public var allowanceBurst = 128
-    public var allowancePerSecond = 16
+    /// a shuffle 128, a join 256. Guesses: as many joins through one neighbour as the contact of a
+    /// fast growing network passes on, two shuffles a second. Too few of the first, and a network
+    /// that grew through one contact stays a chain of neighbourhoods.
+    public var allowanceBurst = 2_048
+    public var allowancePerSecond = 256
     /// Peers whose allowance is remembered. A guess.
     public var allowancesMax = 32
     /// Neighbours that others may push out by joins and requests of high priority: at once, and then
-    /// each second. Guesses: a thousand nodes that join through one in a minute.
-    public var pushedOutBurst = 64
-    public var pushedOutPerSecond = 16
+    /// each second. Guesses: ten thousand nodes that join through one in a minute.
+    public var pushedOutBurst = 512
+    public var pushedOutPerSecond = 256
     /// Strangers that we turn to because somebody named them: at once, and then each second. A
     /// guess; it bounds the handshakes that a liar can have us send to addresses that he made up.
     public var hearsayBurst = 32

@@ -97,6 +97,25 @@ struct HyParViewScaleTests {
         #expect(world.isConnected)
         #expect(world.oneSided.isEmpty)
         #expect(world.degrees[5] >= 40, "\(world.degrees)")
+        world.run(for: .minutes(3))
+        world.messages = 0
+        world.run(for: .minutes(5))
+        let rate = Double(world.messages) / 300 / 50
+        #expect(rate < 0.12, "\(rate) messages per node and second at rest")
+    }
+
+    @Test("an instance at rest weighs less than a kilobyte and a half")
+    func weight() {
+        let world = Self.settled(seed: 7, 100)
+        let view = world.nodes[50].view
+        // Three arrays with their headers; the allowances of idle peers are forgotten.
+        let arrays =
+            view.neighbours.capacity * MemoryLayout<Neighbour>.stride
+            + view.passiveView.peers.capacity * MemoryLayout<PeerHandle>.stride
+            + view.addresses.capacity * MemoryLayout<SocketAddress>.stride + 5 * 32
+        let weight = MemoryLayout<HyParView>.size + arrays
+        #expect(weight < 1_536, "\(weight) bytes")
+        print("a HyParView weighs", MemoryLayout<HyParView>.size, "+", arrays, "bytes")
     }
 
     /// The figures of Docs: clustering .00092 and mean path 6.39 in HyParView §5.
