@@ -71,6 +71,8 @@ public struct FailureConfiguration: Sendable {
     public var wellFor = Duration.milliseconds(1_500)
     /// The local health multiplier's upper bound. Lifeguard §V: 8.
     public var healthMax = 8
+    /// Being suspected raises the multiplier no higher than this: neighbours may lie. A guess.
+    public var suspectedHealthMax = 2
     /// A neighbour's ping that says nothing of suspicion lowers the multiplier by one, at most this
     /// often: a node whose neighbours are always faster to probe would otherwise never recover. As
     /// long as a link is silent at the mean.

@@ -44,7 +44,7 @@ extension FailureDetector {
         if let at = suspectedSelfAt, now - at < configuration.suspectedSelfInterval { return }
         suspectedSelfAt = now
         if configuration.isSelfAware {
-            health.worsened(by: 1, atMost: configuration.healthMax, at: now)
+            health.worsened(by: 1, atMost: configuration.suspectedHealthMax, at: now)
         }
         out.events.append(.suspectedSelf(incarnation: incarnation))
     }

@@ -15,7 +15,7 @@ struct LocalHealth: Sendable {
     var scale: Int64 { Int64(score) + 1 }
 
     mutating func worsened(by amount: Int, atMost limit: Int, at now: Instant) {
-        score = min(score + max(amount, 0), limit)
+        score = max(score, min(score + max(amount, 0), limit))
         changed = now
     }
 
