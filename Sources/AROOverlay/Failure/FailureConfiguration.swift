@@ -69,6 +69,9 @@ public struct FailureConfiguration: Sendable {
     /// is, or before the longest suspicion has run out. A guess: one direct and one indirect probe,
     /// and half as long again.
     public var wellFor = Duration.milliseconds(1_500)
+    /// Who is not sure to be well waits this many times the longest suspicion at most, as his health
+    /// has it: 66 s, twice as long as the slowest members of Lifeguard's experiments hang (32.8 s).
+    public var unwellScaleMax: Int64 = 5
     /// The local health multiplier's upper bound. Lifeguard §V: 8.
     public var healthMax = 8
     /// Being suspected raises the multiplier no higher than this: neighbours may lie. A guess.

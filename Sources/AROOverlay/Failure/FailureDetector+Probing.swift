@@ -204,9 +204,12 @@ extension FailureDetector {
             }
             time = suspicionTime(confirmations: probe.accusers.count, possible: possible)
         } else {
-            time = configuration.suspicionMin * configuration.suspicionMaxFactor * health.scale
+            let scale = min(health.scale, configuration.unwellScaleMax)
+            time = configuration.suspicionMin * configuration.suspicionMaxFactor * scale
         }
-        probes[p].stageEnd = max(probe.suspectedAt + time, probe.first + configuration.evidenceMin)
+        let end = max(probe.suspectedAt + time, probe.first + configuration.evidenceMin)
+        // Not in the past, which would look as if we had slept.
+        probes[p].stageEnd = max(end, now)
     }
 
     /// Whether anybody has answered us in time of late. If nobody has, we are cut off, or our input
