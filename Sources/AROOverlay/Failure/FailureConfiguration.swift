@@ -37,8 +37,9 @@ public struct FailureConfiguration: Sendable {
     /// Peers behind a satellite get one and a half of their round-trip times, up to this. A guess.
     public var timeoutSlowest = Duration.milliseconds(1_500)
 
-    /// Neighbours of a silent peer that are asked to probe it. SWIM §3.1 and memberlist: 3.
-    public var helpers = 3
+    /// Neighbours of a silent peer that are asked to probe it. SWIM §3.1 and memberlist: 3; here all
+    /// that a peer with five neighbours has besides us, so that each that is silent, too, is known.
+    public var helpers = 4
     /// What they have for it in all. As long as a direct probe at most takes.
     public var indirectTimeout = Duration.milliseconds(500)
     /// A helper says after this time that it is there and heard nothing: 80 % of the requester's
@@ -64,11 +65,20 @@ public struct FailureConfiguration: Sendable {
     /// A deadline that is met later than this was missed by our own fault. A guess: more than a busy
     /// machine's scheduling, less than half a probe.
     public var lateMin = Duration.milliseconds(250)
+    /// Who got no answer in time for this long is not sure to be well, and judges nobody before he
+    /// is, or before the longest suspicion has run out. A guess: one direct and one indirect probe,
+    /// and half as long again.
+    public var wellFor = Duration.milliseconds(1_500)
+    /// Who is not sure to be well waits this many times the longest suspicion at most, as his health
+    /// has it: 66 s, twice as long as the slowest members of Lifeguard's experiments hang (32.8 s).
+    public var unwellScaleMax: Int64 = 5
     /// The local health multiplier's upper bound. Lifeguard §V: 8.
     public var healthMax = 8
-    /// Without a bad sign for this time the multiplier sinks by one even if no probe succeeds: a
-    /// node whose neighbours are always faster to probe would otherwise never recover. As long as a
-    /// link is silent at the mean.
+    /// Being suspected raises the multiplier no higher than this: neighbours may lie. A guess.
+    public var suspectedHealthMax = 2
+    /// A neighbour's ping that says nothing of suspicion lowers the multiplier by one, at most this
+    /// often: a node whose neighbours are always faster to probe would otherwise never recover. As
+    /// long as a link is silent at the mean.
     public var healthDecay = Duration.seconds(5)
 
     /// A peer that others vouch for but that we never hear is cleared this often in a row; the next
@@ -91,7 +101,8 @@ public struct FailureConfiguration: Sendable {
     public var watchesMax = 512
 
     /// Lifeguard's local health aware probe: timeouts follow the health multiplier, helpers say
-    /// nack, and the time in which we were not running ourselves does not count.
+    /// nack, the time in which we were not running ourselves does not count, and who hears nobody
+    /// judges late.
     public var isSelfAware = true
     /// Lifeguard's local health aware suspicion: its time shrinks with confirmations. Without it
     /// every suspicion has ``suspicionMin``, as the paper's plain SWIM has.

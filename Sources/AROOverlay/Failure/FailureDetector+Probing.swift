@@ -10,18 +10,18 @@ extension FailureDetector {
     mutating func look(
         _ i: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
     ) {
-        let isSilent = now - watches[i].heard >= configuration.idleMin * health.scale
-        let isOld = now - watches[i].exchanged >= configuration.refreshInterval * health.scale
-        let isNew = watches[i].neighboursRead == nil
-        if isSilent || isOld || isNew {
+        let watch = watches[i]
+        let isOld = now - watch.exchanged >= configuration.refreshInterval * health.scale
+        let next = watch.heard + idleTime()
+        if watch.heard <= watch.decided || watch.isNew || isOld || next <= now {
             begin(i, isInduced: false, at: now, book: book, into: &out)
         } else {
-            watches[i].due = nextLook(after: watches[i].heard)
+            watches[i].look(at: next, decidedAt: now)
         }
     }
 
-    private mutating func nextLook(after heard: Instant) -> Instant {
-        heard + generator.between(configuration.idleMin, configuration.idleMax) * health.scale
+    private mutating func idleTime() -> Duration {
+        generator.between(configuration.idleMin, configuration.idleMax) * health.scale
     }
 
     mutating func begin(
@@ -35,8 +35,8 @@ extension FailureDetector {
             ? min(directTimeout(watches[i]), configuration.nackAfter)
             : directTimeout(watches[i]) * health.scale
         probes.append(
-            Probe(
-                watches[i].peer, isInduced: isInduced, timeout: timeout, at: now, &generator))
+            Probe(watches[i].peer, isInduced: isInduced, timeout: timeout, at: now, &generator))
+        probes[probes.count - 1].isFirst = watches[i].isNew
         ping(probes.count - 1, at: now, book: book, into: &out)
         probes[probes.count - 1].nextPing = now + timeout / 2
     }
@@ -87,7 +87,10 @@ extension FailureDetector {
             switch probes[p].stage {
             case .direct: directTimedOut(p, at: now, book: book, into: &out)
             case .indirect: indirectTimedOut(p, at: now, book: book, into: &out)
-            case .suspected: return judge(p, into: &out)
+            case .suspected:
+                let count = probes.count
+                judge(p, at: now, book: book, into: &out)
+                if probes.count < count { return }
             }
         }
         if !probes[p].isHeard, probes[p].nextPing <= now {
@@ -122,6 +125,7 @@ extension FailureDetector {
         var candidates: [PeerHandle] = []
         forEachCoWatcher(i) { candidates.append($0) }
         generator.shuffle(&candidates)
+        probes[p].asked = now
         let request = PingRequest(
             number: probes[p].number, waited: now - probes[p].first,
             target: book.id(probes[p].peer))
@@ -142,12 +146,30 @@ extension FailureDetector {
     private mutating func indirectTimedOut(
         _ p: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
     ) {
-        let asked = probes[p].helpers.count
-        if configuration.isSelfAware, asked > probes[p].nacked.count {
-            // A helper that is silent as well: the fault may be ours (Lifeguard §IV.A).
-            health.worsened(by: 1, atMost: configuration.healthMax, at: now)
-        }
         suspect(p, at: now, book: book, into: &out)
+        let hasSilentHelper = probes[p].helpers.count > probes[p].nacked.count
+        guard configuration.isSelfAware, hasSilentHelper, !isWell(at: now) else { return }
+        // The fault may be ours (Lifeguard §IV.A).
+        health.worsened(by: 1, atMost: configuration.healthMax, at: now)
+        checkOurselves(p, at: now, book: book, into: &out)
+    }
+
+    /// Probes the neighbour that was heard last, or, where all are silent, asks the suspect's
+    /// co-watchers once more. An answer in time shows that we are well, and that helpers which were
+    /// silent have gone, too, so that we need not wait for their word. This goes beyond Lifeguard,
+    /// whose helpers are a random few of many and do not all die at once.
+    private mutating func checkOurselves(
+        _ p: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
+    ) {
+        var best: Int?
+        for i in watches.indices where !watches[i].isProbed {
+            if best.map({ watches[i].heard > watches[$0].heard }) ?? true { best = i }
+        }
+        if let best {
+            begin(best, isInduced: false, at: now, book: book, into: &out)
+        } else {
+            askHelpers(p, at: now, book: book, into: &out)
+        }
     }
 
     /// Tells the co-watchers, which look for themselves at once.
@@ -159,7 +181,7 @@ extension FailureDetector {
         probes[p].stage = .suspected
         probes[p].suspectedAt = now
         probes[p].nextPing = now
-        setVerdictTime(p)
+        setVerdictTime(p, at: now)
         out.events.append(.suspected(peer))
         let suspicion = Suspicion(
             number: probes[p].number, waited: now - probes[p].first, suspect: book.id(peer),
@@ -169,14 +191,33 @@ extension FailureDetector {
 
     // MARK: The verdict
 
-    /// A suspicion began or was confirmed.
-    mutating func setVerdictTime(_ p: Int) {
+    /// A suspicion began or was confirmed, or we learned how we are ourselves.
+    mutating func setVerdictTime(_ p: Int, at now: Instant) {
         guard let i = index(of: probes[p].peer) else { return }
-        var possible = 0
-        forEachCoWatcher(i) { _ in possible += 1 }
-        let time = suspicionTime(confirmations: probes[p].accusers.count, possible: possible)
-        probes[p].stageEnd = max(
-            probes[p].suspectedAt + time, probes[p].first + configuration.evidenceMin)
+        let probe = probes[p]
+        let time: Duration
+        if isWell(at: now) {
+            var possible = 0
+            forEachCoWatcher(i) { peer in
+                let isSilent = probe.helpers.contains(peer) && !probe.nacked.contains(peer)
+                if !isSilent || probe.accusers.contains(peer) { possible += 1 }
+            }
+            time = suspicionTime(confirmations: probe.accusers.count, possible: possible)
+        } else {
+            let scale = min(health.scale, configuration.unwellScaleMax)
+            time = configuration.suspicionMin * configuration.suspicionMaxFactor * scale
+        }
+        let end = max(probe.suspectedAt + time, probe.first + configuration.evidenceMin)
+        // Not in the past, which would look as if we had slept.
+        probes[p].stageEnd = max(end, now)
+    }
+
+    /// Whether anybody has answered us in time of late. If nobody has, we are cut off, or our input
+    /// is stuck, and what looks like another's death is more likely our own fault: then a verdict
+    /// takes the longest time that Lifeguard has for the slowest. The paper leaves this to the
+    /// confirmations that do not come; but those of a few co-watchers may have died with the suspect.
+    private func isWell(at now: Instant) -> Bool {
+        !configuration.isSelfAware || timely.map { now - $0 <= configuration.wellFor } ?? false
     }
 
     /// Lifeguard §IV.B: max - (max - min) * log(C + 1) / log(K + 1).
@@ -190,7 +231,16 @@ extension FailureDetector {
     }
 
     /// The time is up, and nothing was heard.
-    private mutating func judge(_ p: Int, into out: inout FailureOutbox) {
+    private mutating func judge(
+        _ p: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
+    ) {
+        // We may have become less sure of ourselves since the time was set. If so, a check of
+        // ourselves that ends well brings the verdict at once.
+        setVerdictTime(p, at: now)
+        guard probes[p].stageEnd <= now else {
+            health.worsened(by: 1, atMost: configuration.healthMax, at: now)
+            return checkOurselves(p, at: now, book: book, into: &out)
+        }
         let probe = probes.remove(at: p)
         guard let i = index(of: probe.peer) else { return }
         let watch = watches.remove(at: i)
@@ -219,7 +269,11 @@ extension FailureDetector {
         let probe = probes.remove(at: p)
         guard let i = index(of: probe.peer) else { return }
         watches[i].isProbed = false
-        watches[i].due = nextLook(after: now)
+        // All links of a new node come up at once; the second look puts them out of step.
+        let next =
+            probe.isFirst
+            ? generator.between(configuration.firstProbeMax, configuration.idleMax) : idleTime()
+        watches[i].look(at: now + next, decidedAt: now)
         if probe.stage == .suspected { out.events.append(.cleared(probe.peer)) }
     }
 

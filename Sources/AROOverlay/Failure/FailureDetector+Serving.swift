@@ -18,7 +18,11 @@ extension FailureDetector {
         read(ping.vitals, i, at: now, book: &book, into: &out)
         let ack = Ack(number: ping.number, vitals: vitals(for: peer, book))
         out.send(.ack(ack), to: peer)
-        if let suspected = ping.suspected { suspectedSelf(suspected, at: now, into: &out) }
+        if let suspected = ping.suspected {
+            suspectedSelf(suspected, at: now, into: &out)
+        } else {
+            health.wasWell(configuration.healthDecay, at: now)
+        }
     }
 
     private mutating func mayAnswer(_ peer: PeerHandle, at now: Instant) -> Bool {
@@ -40,7 +44,7 @@ extension FailureDetector {
         if let at = suspectedSelfAt, now - at < configuration.suspectedSelfInterval { return }
         suspectedSelfAt = now
         if configuration.isSelfAware {
-            health.worsened(by: 1, atMost: configuration.healthMax, at: now)
+            health.worsened(by: 1, atMost: configuration.suspectedHealthMax, at: now)
         }
         out.events.append(.suspectedSelf(incarnation: incarnation))
     }
@@ -56,12 +60,21 @@ extension FailureDetector {
         read(ack.vitals, i, at: now, book: &book, into: &out)
         if let roundTrip = probes[p].roundTrip(ack.number, at: now) {
             watches[i].measured(roundTrip)
+            if roundTrip <= configuration.timeoutMax { wasTimely(at: now) }
             out.events.append(.roundTrip(peer, roundTrip, ack.vitals.coordinate))
         }
         if !probes[p].isInduced { health.improved(at: now) }
         watches[i].heard = now
         watches[i].hearsay = 0
         concluded(p, at: now, into: &out)
+    }
+
+    /// An answer came in time: we are well.
+    mutating func wasTimely(at now: Instant) {
+        timely = now
+        for p in probes.indices where probes[p].stage == .suspected {
+            setVerdictTime(p, at: now)
+        }
     }
 
     private mutating func read(
@@ -127,11 +140,14 @@ extension FailureDetector {
             || probes[p].stage == .suspected && watches[i].coWatchers.contains(peer)
     }
 
-    mutating func nacked(_ number: UInt32, by helper: PeerHandle) {
+    mutating func nacked(_ number: UInt32, by helper: PeerHandle, at now: Instant) {
         guard let p = probes.firstIndex(where: { $0.number == number }),
             probes[p].helpers.contains(helper)
         else { return drops.count(.unasked) }
         probes[p].nacked.insert(helper)
+        if let asked = probes[p].asked, now - asked <= configuration.timeoutMax * 2 {
+            wasTimely(at: now)
+        }
     }
 
     // MARK: Questions of others
@@ -206,12 +222,11 @@ extension FailureDetector {
         into out: inout FailureOutbox
     ) {
         probes[p].accusers.insert(accuser)
-        switch probes[p].stage {
-        case .direct: return
-        case .indirect:
-            // Our own look has failed already; our helpers, if any, are still at it.
-            if probes[p].isInduced { suspect(p, at: now, book: book, into: &out) }
-        case .suspected: setVerdictTime(p)
+        // Our own look has failed already if somebody asked for it; of helpers that we asked
+        // ourselves we hear first.
+        if probes[p].stage == .indirect, probes[p].isInduced {
+            suspect(p, at: now, book: book, into: &out)
         }
+        wasTimely(at: now)
     }
 }

@@ -46,6 +46,8 @@ public struct FailureDetector: Sendable {
     var generator: Generator
     var strangers = AnswerBudget()
     var suspectedSelfAt: Instant?
+    /// When an ack or a nack last came in time, which says that we run, and that packets reach us.
+    var timely: Instant?
     var drops = FailureDropCounts()
     private var deadline: Instant?
 
@@ -78,7 +80,7 @@ public struct FailureDetector: Sendable {
         }
         let due = now + generator.between(.zero, configuration.firstProbeMax)
         watches.insert(Watch(peer: peer, incarnation: incarnation, at: now, due: due), at: i)
-        settle()
+        deadline = earliest(deadline, due)
         return true
     }
 
@@ -125,12 +127,21 @@ public struct FailureDetector: Sendable {
         case .pingRequest(let request):
             asked(request, by: peer, at: now, book: &book, into: &out)
         case .vouch(let number): vouched(number, by: peer, at: now, into: &out)
-        case .nack(let number): nacked(number, by: peer)
+        case .nack(let number): nacked(number, by: peer, at: now)
         case .suspect(let suspicion):
             accused(suspicion, by: peer, at: now, book: &book, into: &out)
         }
         // Last, as an ack is worth more than a mere sign of life.
         if let i = index(of: peer) { heard(i, at: now, into: &out) }
+        settle()
+    }
+
+    /// Any peer, watched or not, answered after this round trip: to a handshake, a request. That we
+    /// are well ourselves is worth knowing while many neighbours are silent.
+    public mutating func measured(_ roundTrip: Duration, at now: Instant) {
+        noticeSleep(at: now)
+        guard roundTrip <= configuration.timeoutMax else { return }
+        wasTimely(at: now)
         settle()
     }
 
@@ -156,7 +167,6 @@ public struct FailureDetector: Sendable {
         at now: Instant, book: inout PeerBook, into out: inout FailureOutbox
     ) {
         noticeSleep(at: now)
-        health.passed(configuration.healthDecay, at: now)
         var p = 0
         while p < probes.count {
             let count = probes.count
@@ -246,10 +256,12 @@ public struct FailureDetector: Sendable {
         let late = now - deadline
         let amount = 1 + Int(min(late.nanoseconds / 1_000_000_000, 8))
         health.worsened(by: amount, atMost: configuration.healthMax, at: now)
-        for p in probes.indices { probes[p].slept(late) }
-        // What came in the meantime is yet to be read, and may spare us the probes.
+        // What came in the meantime is yet to be read, and may spare us probes and verdicts.
+        let grace = configuration.timeoutMax * health.scale
+        for p in probes.indices { probes[p].slept(late, grace: grace, until: now) }
         for i in watches.indices where watches[i].due <= now {
-            watches[i].due = now + generator.between(.zero, configuration.timeoutMax)
+            let soon = now + generator.between(.zero, configuration.timeoutMax)
+            watches[i].look(at: soon, decidedAt: watches[i].decided)
         }
         settle()
     }

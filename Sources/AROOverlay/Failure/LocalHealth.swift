@@ -3,7 +3,7 @@
 ///
 /// The paper raises it for a failed probe, a missing nack, and a suspicion of ourselves, and lowers
 /// it for a successful probe. Here a deadline that was met late raises it too, which says the same
-/// sooner; and it sinks by itself, as only one end of a link probes.
+/// sooner; and a neighbour's probe that finds us well lowers it, as only one end of a link probes.
 
 import AROPrimitives
 
@@ -15,7 +15,7 @@ struct LocalHealth: Sendable {
     var scale: Int64 { Int64(score) + 1 }
 
     mutating func worsened(by amount: Int, atMost limit: Int, at now: Instant) {
-        score = min(score + max(amount, 0), limit)
+        score = max(score, min(score + max(amount, 0), limit))
         changed = now
     }
 
@@ -25,8 +25,8 @@ struct LocalHealth: Sendable {
         changed = now
     }
 
-    /// Time passed without a bad sign.
-    mutating func passed(_ period: Duration, at now: Instant) {
-        if score > 0, now - changed >= period { improved(at: now) }
+    /// A neighbour that probes us has no complaint: a good sign once in `period`.
+    mutating func wasWell(_ period: Duration, at now: Instant) {
+        if now - changed >= period { improved(at: now) }
     }
 }

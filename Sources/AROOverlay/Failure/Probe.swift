@@ -39,11 +39,15 @@ struct Probe: Sendable {
     /// When the first ping was sent; later by as long as we did not run ourselves since.
     var first: Instant
     var suspectedAt: Instant
+    /// When helpers were last asked.
+    var asked: Instant?
+    /// Nothing was exchanged with the peer before.
+    var isFirst = false
     /// Something was heard; only the ack is awaited, for what it carries.
     var isHeard = false
     /// A helper vouched for the peer in vain.
     var isVouched = false
-    /// The peers asked for an indirect probe, and how many of them said nack.
+    /// The peers asked for an indirect probe, and those of them that said nack.
     var helpers = FewPeers()
     var nacked = FewPeers()
     /// Co-watchers that suspect the peer too.
@@ -89,11 +93,12 @@ struct Probe: Sendable {
         return at == .distantFuture ? nil : max(now - at, .zero)
     }
 
-    /// We did not run for a while: that time does not count, and no answer to an earlier ping
-    /// measures the path.
-    mutating func slept(_ time: Duration) {
-        stageEnd += time
-        nextPing += time
+    /// We did not run for a while: that time does not count, the next ping is due at once and has
+    /// `grace` to be answered before anything is concluded, and no answer to an earlier one measures
+    /// the path.
+    mutating func slept(_ time: Duration, grace: Duration, until now: Instant) {
+        stageEnd = max(stageEnd + time, now + grace)
+        nextPing = now
         first += time
         suspectedAt += time
         sent = InlineArray(repeating: .distantFuture)

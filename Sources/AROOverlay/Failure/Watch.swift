@@ -23,15 +23,23 @@ struct Watch: Sendable {
     var neighboursRead: Instant?
     /// When it was last probed because somebody asked.
     var asked: Instant?
-    /// When to look at it next.
-    var due: Instant
+    /// When to look at it next, and when that was decided: a sign of life since then puts it off.
+    private(set) var due: Instant
+    private(set) var decided: Instant
     /// The peer's other neighbours, by its own word.
     var coWatchers = FewPeers()
 
     init(peer: PeerHandle, incarnation: UInt64, at now: Instant, due: Instant) {
         (self.peer, self.incarnation, self.due) = (peer, incarnation, due)
-        (heard, exchanged) = (now, now)
+        (heard, exchanged, decided) = (now, now, now)
     }
+
+    mutating func look(at moment: Instant, decidedAt now: Instant) {
+        (due, decided) = (moment, now)
+    }
+
+    /// Its vitals are not known yet.
+    var isNew: Bool { neighboursRead == nil }
 
     var roundTrip: Duration? {
         roundTripMicroseconds == 0 ? nil : .microseconds(Int64(roundTripMicroseconds))

@@ -12,6 +12,7 @@ extension Gossip {
         into out: inout GossipOutbox
     ) {
         refreshOffer(at: now, identity: identity)
+        announcements.others = membership.passive
         repeat {
             for event in failureOut.takeEvents() { carry(event, at: now, book: &book, into: &out) }
             for event in membershipOut.takeEvents() {
@@ -146,7 +147,7 @@ extension Gossip {
     ) {
         guard
             let place = told
-                ?? announcements.entry(of: peer, book: book)?.announcement.offer.coordinate
+                ?? announcements.coordinate(of: peer, book: book)
         else { return }
         if coordinates.measured(roundTrip, to: peer, at: place, at: now) { isOfferStale = true }
     }
