@@ -16,7 +16,7 @@ struct AroSim: ParsableCommand {
             A scenario file names nodes, network, workload and what to expect; Docs/Simulation.md \
             describes it. The same seed gives the same trace hash on every machine.
             """,
-        subcommands: [Run.self, Check.self, Bench.self])
+        subcommands: [Run.self, Check.self, Compare.self, Bench.self])
 
     static func main() {
         do {
@@ -101,6 +101,25 @@ struct Check: ParsableCommand {
     @OptionGroup var options: ScenarioOptions
 
     func run() throws { print(try options.load().resolved, terminator: "") }
+}
+
+struct Compare: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run a scenario in both fidelities, and show where they differ.")
+
+    @OptionGroup var options: ScenarioOptions
+
+    func run() throws {
+        let scenario = try options.load()
+        guard scenario.epidemic == nil else {
+            throw Complaint("\(options.file): an epidemic has no fidelities")
+        }
+        let clock = ProgressLine()
+        let gap = scenario.compareFidelities(
+            clock: { clock.seconds }, progress: { clock.show($0) })
+        clock.clear()
+        print(gap)
+    }
 }
 
 struct Bench: ParsableCommand {
