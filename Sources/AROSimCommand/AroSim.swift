@@ -124,9 +124,21 @@ struct Compare: ParsableCommand {
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure the event engine without the node, in events a second.")
+        abstract: "Measure the event engine without the node, or with participants.")
+
+    @Option(help: "Measure a world of this many participants instead; may be repeated.")
+    var participants: [Int] = []
+
+    func validate() throws {
+        guard participants.allSatisfy({ (2...Scenario.nodesMax).contains($0) }) else {
+            throw ValidationError("--participants: 2 to \(Scenario.nodesMax)")
+        }
+    }
 
     func run() {
+        for nodes in participants { print(ParticipantBenchmark(nodes: nodes)) }
+        guard participants.isEmpty else { return }
+
         for pending in [1_000, 10_000, 100_000, 1_000_000] {
             show(EngineBenchmark.hold(pending: pending, events: 5_000_000))
         }

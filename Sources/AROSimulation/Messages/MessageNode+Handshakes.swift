@@ -257,7 +257,8 @@ extension MessageNode {
 
     private mutating func remember(_ answer: PlainAnswer) {
         let oldest = answer.at - limits.handshakeTimeout
-        answers.removeAll { $0.at <= oldest }
+        let stale = answers.prefix { $0.at <= oldest }.count
+        if stale > 0 { answers.removeFirst(stale) }
         answers.append(answer)
     }
 
