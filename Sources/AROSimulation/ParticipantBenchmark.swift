@@ -1,5 +1,6 @@
-/// How many participants fit, and how fast they go: a world of messages in which nodes join through one
-/// of them within a minute and then look keys up. Processor time and memory are the process's own.
+/// How many participants fit, and how fast they go: a world of messages in which nodes join through
+/// one of them within a minute and then look keys up. Processor time and memory are the process's
+/// own.
 
 import ARONode
 import AROPrimitives

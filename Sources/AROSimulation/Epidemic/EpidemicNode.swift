@@ -1,7 +1,7 @@
-/// The infect-and-die epidemic: who hears a broadcast for the first time tells it to `f` others drawn
-/// evenly from all nodes, and never again. Its reach among many nodes is known in closed form (Kermack
-/// and McKendrick 1927), the root of r = 1 - e^(-f r), so it calibrates the engine: agenda, links and
-/// chance.
+/// The infect-and-die epidemic: who hears a broadcast for the first time tells it to `f` others
+/// drawn evenly from all nodes, and never again. Its reach among many nodes is known in closed form
+/// (Kermack and McKendrick 1927), the root of r = 1 - e^(-f r), so it calibrates the engine:
+/// agenda, links and chance.
 
 import ARONode
 import AROPrimitives

@@ -1,5 +1,5 @@
-/// Plays a scenario of `protocol: epidemic`: for each fan-out its broadcasts, one after the other, each
-/// from a node drawn evenly.
+/// Plays a scenario of `protocol: epidemic`: for each fan-out its broadcasts, one after the other,
+/// each from a node drawn evenly.
 
 import AROPrimitives
 import Foundation
@@ -81,8 +81,9 @@ struct EpidemicRun: ~Copyable {
         return out
     }
 
-    /// Of the broadcasts of one fan-out that took off, which is to say reached half of what they should
-    /// at least: the others died out while few knew them, which the closed form does not speak of.
+    /// Of the broadcasts of one fan-out that took off, which is to say reached half of what they
+    /// should at least: the others died out while few knew them, which the closed form does not
+    /// speak of.
     private func metrics(_ fanout: Int) -> ([Metric], error: Double?) {
         let all = outcomes.filter { $0.fanout == fanout }.map(\.1)
         let nodes = Double(scenario.nodeCount)

@@ -105,8 +105,8 @@ struct Network: ~Copyable {
         return passage
     }
 
-    /// When something gets there that is sent until it does, at no rate; nil where a partition keeps
-    /// it back.
+    /// When something gets there that is sent until it does, at no rate; nil where a partition
+    /// keeps it back.
     func sendReliably(from: Int, to: Int, at now: Instant) -> Instant? {
         isCut(from, to) ? nil : now + oneWay(from, to, at: now)
     }

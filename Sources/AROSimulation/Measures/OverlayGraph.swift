@@ -1,10 +1,10 @@
 /// The graph of an overlay's views, and the measures by which membership protocols are compared
-/// (Jelasity and others 2007, *Gossip-based peer sampling*; Leitão and others 2007, *HyParView*, §5):
-/// symmetry, clustering, path lengths, in-degrees, components.
+/// (Jelasity and others 2007, *Gossip-based peer sampling*; Leitão and others 2007, *HyParView*,
+/// §5): symmetry, clustering, path lengths, in-degrees, components.
 ///
-/// A view is a directed edge to each of its members. Clustering, paths and components take the graph
-/// as undirected, as a link carries messages both ways once it exists. Nodes that are down take no
-/// part; edges to them only count against ``accuracy``.
+/// A view is a directed edge to each of its members. Clustering, paths and components take the
+/// graph as undirected, as a link carries messages both ways once it exists. Nodes that are down
+/// take no part; edges to them only count against ``accuracy``.
 
 import AROPrimitives
 

@@ -4,8 +4,8 @@ import ARONode
 import AROPrimitives
 
 extension World where Resident == MessageNode {
-    /// The graph of the peers that `view` names for each participant that runs: peer `n` of the book is
-    /// node `n`.
+    /// The graph of the peers that `view` names for each participant that runs: peer `n` of the
+    /// book is node `n`.
     public func overlayGraph(
         _ view: (borrowing Participant) -> [PeerHandle]
     ) -> OverlayGraph {

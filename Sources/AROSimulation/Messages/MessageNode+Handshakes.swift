@@ -1,6 +1,6 @@
-/// Sessions come and go in a world of messages as `AROTransport` has them come and go: initiations are
-/// sent to each address in turn and again after doubling pauses, two peers that call each other at
-/// once agree by their ids, who lost a session is told so by a reset.
+/// Sessions come and go in a world of messages as `AROTransport` has them come and go: initiations
+/// are sent to each address in turn and again after doubling pauses, two peers that call each other
+/// at once agree by their ids, who lost a session is told so by a reset.
 ///
 /// Not here: cookies, the rates at which strangers are answered, sessions taken from strangers.
 
@@ -161,8 +161,8 @@ extension MessageNode {
         sendWaiting(attempt, to: packet.sender, at: now, into: &outbox)
     }
 
-    /// The third packet of a dial, with what there is to say at once. It is not sent again: whatever
-    /// we send next completes the dial as well.
+    /// The third packet of a dial, with what there is to say at once. It is not sent again:
+    /// whatever we send next completes the dial as well.
     private mutating func complete(
         _ attempt: PlainAttempt, _ packet: PlainPacket, to address: SocketAddress,
         at now: Instant, into outbox: inout Outbox

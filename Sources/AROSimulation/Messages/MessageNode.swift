@@ -1,9 +1,10 @@
 /// A node of a world of messages: the real ``Participant`` on a model of the transport. It has the
-/// transport's handshakes with their round trips, retransmissions and give-up time, its sessions with
-/// their idle times, its packet sizes; no cryptography, loss recovery, congestion control or pacing.
+/// transport's handshakes with their round trips, retransmissions and give-up time, its sessions
+/// with their idle times, its packet sizes; no cryptography, loss recovery, congestion control or
+/// pacing.
 ///
-/// Streams deliver everything in order at no rate (`MessageNode+Streams.swift`). Messages to one peer
-/// that leave at one moment do not share a packet, as the transport's would.
+/// Streams deliver everything in order at no rate (`MessageNode+Streams.swift`). Messages to one
+/// peer that leave at one moment do not share a packet, as the transport's would.
 
 import AROContent
 import AROCrypto

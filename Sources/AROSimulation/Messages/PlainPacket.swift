@@ -71,8 +71,8 @@ struct PlainPacket {
         }
     }
 
-    /// What the real packet would take. Noise adds to the first message of IK a key, an encrypted key
-    /// and a tag (96 bytes), to the second 48; to those of XX 32, 96 and 64.
+    /// What the real packet would take. Noise adds to the first message of IK a key, an encrypted
+    /// key and a tag (96 bytes), to the second 48; to those of XX 32, 96 and 64.
     private func byteCount(framed: Int, introduction: Int) -> Int {
         switch kind {
         case .initiation:
@@ -90,9 +90,9 @@ struct PlainPacket {
         }
     }
 
-    /// The header of a packet; nil where it was damaged on the way beyond recognition. (A real packet
-    /// with a flipped bit fails its tag; ``Network`` damages bytes that nothing protects here, so
-    /// the world drops damaged packets itself.)
+    /// The header of a packet; nil where it was damaged on the way beyond recognition. (A real
+    /// packet with a flipped bit fails its tag; ``Network`` damages bytes that nothing protects
+    /// here, so the world drops damaged packets itself.)
     init?(_ bytes: RawSpan) {
         guard bytes.byteCount >= Self.headerByteCount else { return nil }
         let first = bytes.unsafeLoad(as: UInt8.self)

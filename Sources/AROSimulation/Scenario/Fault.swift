@@ -9,13 +9,13 @@ extension Scenario {
             case kill(Members)
             /// Ends nodes that say goodbye.
             case stop(Members)
-            /// Ends nodes without a word; after a while they start again with what their disks hold,
-            /// and join.
+            /// Ends nodes without a word; after a while they start again with what their disks
+            /// hold, and join.
             case restart(Members, after: Duration)
             /// Stands nodes still for a while; what arrives waits for them.
             case pause(Members, lasting: Duration)
-            /// Stands nodes still again and again: for `delay`, every so often, for a while. Each has
-            /// its own rhythm.
+            /// Stands nodes still again and again: for `delay`, every so often, for a while. Each
+            /// has its own rhythm.
             case slow(Members, delay: Duration, every: Duration, lasting: Duration)
             /// Cuts nodes off from everyone, each by itself, for a while.
             case isolate(Members, lasting: Duration)

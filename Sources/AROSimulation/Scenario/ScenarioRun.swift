@@ -197,8 +197,8 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         join(node, since: world.now)
     }
 
-    /// Joins through a bootstrap drawn anew. Who fails tries again, as an operator would; the latency
-    /// counts from the first attempt.
+    /// Joins through a bootstrap drawn anew. Who fails tries again, as an operator would; the
+    /// latency counts from the first attempt.
     private mutating func join(_ node: Int, since: Instant) {
         let through = bootstraps[chance.below(bootstraps.count)]
         tally.joinAttempts += 1
@@ -209,8 +209,8 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
     /// Between two attempts of one node to join.
     private static var joinPause: Duration { .seconds(1) }
 
-    /// The join of the node whose turn it is has ended: the next one's turn, but not before its place in the
-    /// span.
+    /// The join of the node whose turn it is has ended: the next one's turn, but not before its
+    /// place in the span.
     private mutating func joinEnded(_ node: Int) {
         guard node == turn, let next = queued.last else { return }
         turn = nil
@@ -234,7 +234,8 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         return group.regions[chance.below(group.regions.count)]
     }
 
-    /// A running node that has joined, of a group (nil: of any) that is not `other`; nil where there is none.
+    /// A running node that has joined, of a group (nil: of any) that is not `other`; nil where
+    /// there is none.
     private mutating func draw(from group: String?, not other: Int? = nil) -> Int? {
         guard world.nodeCount > 0 else { return nil }
         // A few draws find one where most nodes qualify; else all are looked through.

@@ -4,9 +4,9 @@ import Testing
 @testable import AROSimulation
 
 @Suite struct FidelityComparison {
-    /// Both fidelities on one scenario of one hundred nodes; `aro-sim compare` does the same for any
-    /// file. Where nothing is lost the gaps are some thousandths; the bounds leave room for look-ups
-    /// that a change of the transport sends another way.
+    /// Both fidelities on one scenario of one hundred nodes; `aro-sim compare` does the same for
+    /// any file. Where nothing is lost the gaps are some thousandths; the bounds leave room for
+    /// look-ups that a change of the transport sends another way.
     @Test func `both fidelities tell the same of joins, look-ups and traffic`() throws {
         let scenario = try Scenario(
             yaml: """
