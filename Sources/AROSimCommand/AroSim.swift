@@ -16,7 +16,7 @@ struct AroSim: ParsableCommand {
             A scenario file names nodes, network, workload and what to expect; Docs/Simulation.md \
             describes it. The same seed gives the same trace hash on every machine.
             """,
-        subcommands: [Run.self, Check.self, Bench.self])
+        subcommands: [Run.self, Check.self, Compare.self, Bench.self])
 
     static func main() {
         do {
@@ -103,11 +103,42 @@ struct Check: ParsableCommand {
     func run() throws { print(try options.load().resolved, terminator: "") }
 }
 
+struct Compare: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run a scenario in both fidelities, and show where they differ.")
+
+    @OptionGroup var options: ScenarioOptions
+
+    func run() throws {
+        let scenario = try options.load()
+        guard scenario.epidemic == nil else {
+            throw Complaint("\(options.file): an epidemic has no fidelities")
+        }
+        let clock = ProgressLine()
+        let gap = scenario.compareFidelities(
+            clock: { clock.seconds }, progress: { clock.show($0) })
+        clock.clear()
+        print(gap)
+    }
+}
+
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure the event engine without the node, in events a second.")
+        abstract: "Measure the event engine without the node, or with participants.")
+
+    @Option(help: "Measure a world of this many participants instead; may be repeated.")
+    var participants: [Int] = []
+
+    func validate() throws {
+        guard participants.allSatisfy({ (2...Scenario.nodesMax).contains($0) }) else {
+            throw ValidationError("--participants: 2 to \(Scenario.nodesMax)")
+        }
+    }
 
     func run() {
+        for nodes in participants { print(ParticipantBenchmark(nodes: nodes)) }
+        guard participants.isEmpty else { return }
+
         for pending in [1_000, 10_000, 100_000, 1_000_000] {
             show(EngineBenchmark.hold(pending: pending, events: 5_000_000))
         }

@@ -45,6 +45,7 @@ struct Network: ~Copyable {
         var link: AccessLink
         var region: Int32
         var side: Int32 = 0
+        var isAlone = false
         var upFreeAt = Instant.origin
         var downFreeAt = Instant.origin
     }
@@ -80,6 +81,9 @@ struct Network: ~Copyable {
 
     mutating func heal() { cuts.removeAll() }
 
+    /// Cuts a node off from everyone, or ends that. A partition is another matter.
+    mutating func setAlone(_ isAlone: Bool, _ node: Int) { ends[node].isAlone = isAlone }
+
     // MARK: A datagram's way
 
     /// A datagram of `byteCount` bytes, headers included, leaves `from` for `to`.
@@ -101,8 +105,8 @@ struct Network: ~Copyable {
         return passage
     }
 
-    /// When something gets there that is sent until it does, at no rate; nil where a partition keeps
-    /// it back.
+    /// When something gets there that is sent until it does, at no rate; nil where a partition
+    /// keeps it back.
     func sendReliably(from: Int, to: Int, at now: Instant) -> Instant? {
         isCut(from, to) ? nil : now + oneWay(from, to, at: now)
     }
@@ -139,7 +143,8 @@ struct Network: ~Copyable {
     }
 
     private func isCut(_ from: Int, _ to: Int) -> Bool {
-        !cuts.isEmpty && cuts.contains(Cut(from: ends[from].side, to: ends[to].side))
+        if ends[from].isAlone || ends[to].isAlone { return true }
+        return !cuts.isEmpty && cuts.contains(Cut(from: ends[from].side, to: ends[to].side))
     }
 
     private mutating func leave(_ node: Int, _ byteCount: Int, _ now: Instant) -> Instant? {

@@ -1,6 +1,6 @@
 /// What all nodes of a world of messages share: one peer book, and the outboxes that only one node
-/// uses at a time. A hundred thousand nodes that each knew a thousand peers by key and address would
-/// need more memory for that than for all else.
+/// uses at a time. A hundred thousand nodes that each knew a thousand peers by key and address
+/// would need more memory for that than for all else.
 
 import AROCrypto
 import ARONode

@@ -1,6 +1,6 @@
-/// Sessions come and go in a world of messages as `AROTransport` has them come and go: initiations are
-/// sent to each address in turn and again after doubling pauses, two peers that call each other at
-/// once agree by their ids, who lost a session is told so by a reset.
+/// Sessions come and go in a world of messages as `AROTransport` has them come and go: initiations
+/// are sent to each address in turn and again after doubling pauses, two peers that call each other
+/// at once agree by their ids, who lost a session is told so by a reset.
 ///
 /// Not here: cookies, the rates at which strangers are answered, sessions taken from strangers.
 
@@ -138,7 +138,7 @@ extension MessageNode {
 
     /// The peer answered.
     private mutating func responded(
-        _ packet: PlainPacket, _ message: RawSpan, from address: SocketAddress, at now: Instant,
+        _ packet: PlainPacket, _ frames: RawSpan, from address: SocketAddress, at now: Instant,
         into outbox: inout Outbox
     ) {
         guard let a = attempts.firstIndex(where: { $0.session == packet.session }),
@@ -157,12 +157,12 @@ extension MessageNode {
                     address: address, servesDHT: packet.servesDHT, roundTrip: roundTrip,
                     isInitiator: true, observedAddress: commons.address(of: handle))), at: now)
         if attempt.peer == nil { complete(attempt, packet, to: address, at: now, into: &outbox) }
-        tellMessage(message, from: packet.sender, at: now)
+        tellMessages(frames, from: packet.sender, at: now)
         sendWaiting(attempt, to: packet.sender, at: now, into: &outbox)
     }
 
-    /// The third packet of a dial, with what there is to say at once. It is not sent again: whatever
-    /// we send next completes the dial as well.
+    /// The third packet of a dial, with what there is to say at once. It is not sent again:
+    /// whatever we send next completes the dial as well.
     private mutating func complete(
         _ attempt: PlainAttempt, _ packet: PlainPacket, to address: SocketAddress,
         at now: Instant, into outbox: inout Outbox
@@ -170,8 +170,11 @@ extension MessageNode {
         (answering, rider) = (packet.sender, [])
         tell(.dialed(attempt.addresses[0], packet.sender), at: now)
         carry(at: now, into: &outbox)
-        post(.completion, packet.session, rider.span.bytes, to: address, into: &outbox)
-        (answering, rider) = (nil, [])
+        let frames = rider
+        post(
+            .completion, packet.session, frames.span.bytes, isFrames: true, to: address,
+            into: &outbox)
+        answered(packet.sender, at: now, into: &outbox)
     }
 
     private mutating func sendWaiting(
@@ -189,7 +192,7 @@ extension MessageNode {
 
 extension MessageNode {
     private mutating func initiated(
-        _ packet: PlainPacket, _ message: RawSpan, from address: SocketAddress, at now: Instant,
+        _ packet: PlainPacket, _ frames: RawSpan, from address: SocketAddress, at now: Instant,
         into outbox: inout Outbox
     ) {
         let peer = packet.sender
@@ -221,13 +224,13 @@ extension MessageNode {
                 PeerFacts(
                     address: address, servesDHT: packet.servesDHT, roundTrip: nil,
                     isInitiator: false, observedAddress: nil)), at: now)
-        tellMessage(message, from: peer, at: now)
-        if let first = waiting?.first, !first.isEmpty { rider = first }
+        tellMessages(frames, from: peer, at: now)
+        if let first = waiting?.first, !first.isEmpty { ride(first.span.bytes) }
         carry(at: now, into: &outbox)
         let answer = PlainAnswer(
             peer: peer, session: packet.session, rider: rider, isDial: false, at: now)
-        (answering, rider) = (nil, [])
         respond(answer, to: address, into: &outbox)
+        answered(peer, at: now, into: &outbox)
         remember(answer)
         if let waiting { sendWaiting(waiting, to: peer, at: now, into: &outbox) }
     }
@@ -237,12 +240,25 @@ extension MessageNode {
     ) {
         post(
             answer.isDial ? .dialResponse : .response, answer.session, answer.rider.span.bytes,
-            to: address, into: &outbox)
+            isFrames: true, to: address, into: &outbox)
+    }
+
+    /// The packet that ends our part of a handshake is written: what did not fit follows.
+    private mutating func answered(
+        _ peer: PeerHandle, at now: Instant, into outbox: inout Outbox
+    ) {
+        let left = behind
+        (answering, rider, behind) = (nil, [], [])
+        for message in left {
+            guard let i = sessions.find(peer, limits, at: now) else { return }
+            sendData(message.span.bytes, i, at: now, into: &outbox)
+        }
     }
 
     private mutating func remember(_ answer: PlainAnswer) {
         let oldest = answer.at - limits.handshakeTimeout
-        answers.removeAll { $0.at <= oldest }
+        let stale = answers.prefix { $0.at <= oldest }.count
+        if stale > 0 { answers.removeFirst(stale) }
         answers.append(answer)
     }
 
@@ -277,22 +293,24 @@ extension MessageNode {
         _ bytes: RawSpan, from address: SocketAddress, at now: Instant, into outbox: inout Outbox
     ) {
         guard let packet = PlainPacket(bytes) else { return }
-        let message = bytes.extracting(PlainPacket.message(in: bytes))
+        let frames = bytes.extracting(PlainPacket.frames(in: bytes))
         switch packet.kind {
-        case .initiation, .dial: initiated(packet, message, from: address, at: now, into: &outbox)
+        case .initiation, .dial: initiated(packet, frames, from: address, at: now, into: &outbox)
         case .response, .dialResponse:
-            responded(packet, message, from: address, at: now, into: &outbox)
+            responded(packet, frames, from: address, at: now, into: &outbox)
         case .completion, .data, .confirmation, .close:
             completed(packet, from: address, at: now, into: &outbox)
             guard let i = session(of: packet, at: now) else {
-                if packet.kind == .data {
+                // Before the response has come, what overtook it cannot be read, and nobody knows.
+                let isAwaited = attempts.contains { $0.session == packet.session }
+                if packet.kind == .data, !isAwaited {
                     post(.reset, packet.session, to: address, into: &outbox)
                 }
                 return
             }
             heard(packet, i, from: address, at: now)
             if packet.kind == .close { return closed(packet, at: now) }
-            tellMessage(message, from: packet.sender, at: now)
+            tellMessages(frames, from: packet.sender, at: now)
         case .reset:
             guard session(of: packet, at: now) != nil else { return }
             sessions.remove(packet.sender)

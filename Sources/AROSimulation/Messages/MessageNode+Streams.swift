@@ -2,8 +2,8 @@
 /// written array a parcel that takes as long as a datagram. Room is as in the transport: what one
 /// side wrote and the other has not confirmed, up to ``TransportConfiguration/sendHighWater``.
 ///
-/// A parcel counts as the packets that the transport would fill with it, and a confirmation as an ACK
-/// for every second one of them.
+/// A parcel counts as the packets that the transport would fill with it, and a confirmation as an
+/// ACK for every second one of them.
 
 import AROContent
 import ARONode

@@ -1,9 +1,10 @@
 /// A node of a world of messages: the real ``Participant`` on a model of the transport. It has the
-/// transport's handshakes with their round trips, retransmissions and give-up time, its sessions with
-/// their idle times, its packet sizes; no cryptography, loss recovery, congestion control or pacing.
+/// transport's handshakes with their round trips, retransmissions and give-up time, its sessions
+/// with their idle times, its packet sizes; no cryptography, loss recovery, congestion control or
+/// pacing.
 ///
-/// Streams deliver everything in order at no rate (`MessageNode+Streams.swift`). Messages to one peer
-/// that leave at one moment do not share a packet, as the transport's would.
+/// Streams deliver everything in order at no rate (`MessageNode+Streams.swift`). Messages to one
+/// peer that leave at one moment do not share a packet, as the transport's would.
 
 import AROContent
 import AROCrypto
@@ -24,6 +25,8 @@ public struct MessageNode: ~Copyable {
     /// The peer whose handshake is being answered: what it is told now rides in the response.
     var answering: PeerHandle?
     var rider: [UInt8] = []
+    /// What did not fit, to be sent behind it.
+    var behind: [[UInt8]] = []
     var streams: [PlainStream] = []
     var lastStream: UInt64 = 0
     var parcels: [Parcel] = []
@@ -145,15 +148,21 @@ extension MessageNode: Inhabitant {
         }
         if sessions.rows[i].isConnecting {
             enqueue(message, for: peer)
-        } else if peer == answering, rider.isEmpty, message.byteCount <= Self.riderMax {
-            message.withUnsafeBytes { rider += $0 }
+        } else if peer == answering {
+            ride(message)
         } else {
             sendData(message, i, at: now, into: &outbox)
         }
     }
 
-    /// What is left in a response of the least datagram, with a margin for its frame's header.
-    private static let riderMax = 1_000
+    mutating func ride(_ message: RawSpan) {
+        let room = PlainPacket.responseRoom(introduction: commons.introductionByteCount)
+        if rider.count + PlainPacket.frameHeader + message.byteCount <= room {
+            PlainPacket.appendFrame(message, to: &rider)
+        } else {
+            behind.append(message.array)
+        }
+    }
 
     mutating func sendData(
         _ message: RawSpan, _ i: Int, at now: Instant, into outbox: inout Outbox
@@ -165,20 +174,24 @@ extension MessageNode: Inhabitant {
     }
 
     func post(
-        _ kind: PlainPacket.Kind, _ session: UInt32, _ message: RawSpan = RawSpan(),
-        to address: SocketAddress, into outbox: inout Outbox
+        _ kind: PlainPacket.Kind, _ session: UInt32, _ content: RawSpan = RawSpan(),
+        isFrames: Bool = false, to address: SocketAddress, into outbox: inout Outbox
     ) {
         PlainPacket(
             kind, from: handle, session: session, servesDHT: commons.configuration.servesDHT
         ).append(
-            message, introduction: commons.introductionByteCount, to: address,
-            into: &outbox.packets)
+            content, isFrames: isFrames, introduction: commons.introductionByteCount,
+            to: address, into: &outbox.packets)
     }
 
-    mutating func tellMessage(_ bytes: RawSpan, from peer: PeerHandle, at now: Instant) {
-        guard bytes.byteCount > 0 else { return }
-        messages.received.count(bytes)
-        tell(.message(bytes, from: peer), at: now)
+    mutating func tellMessages(_ frames: RawSpan, from peer: PeerHandle, at now: Instant) {
+        var offset = 0
+        while let range = PlainPacket.nextMessage(in: frames, from: &offset) {
+            guard !range.isEmpty else { continue }
+            let message = frames.extracting(range)
+            messages.received.count(message)
+            tell(.message(message, from: peer), at: now)
+        }
     }
 }
 

@@ -5,8 +5,10 @@
 ///   0   1  kind, with a bit that says whether the sender serves the DHT
 ///   1   4  the sender's node
 ///   5   4  the session: a number drawn by who began it
-///   9   2  bytes of the message
-///  11   n  message, then zeros up to the size of the real packet
+///   9   2  bytes of the frames
+///  11   n  frames, then zeros up to the size of the real packet
+///
+/// Frame     0x31, 2 bytes of length, message
 /// ```
 
 import AROPrimitives
@@ -29,36 +31,52 @@ struct PlainPacket {
     var session: UInt32
     var servesDHT: Bool
 
-    /// Appends a packet with a message.
+    /// A DATAGRAM frame's header; one byte less in the transport where the message is short.
+    static let frameHeader = 3
+
+    static func appendFrame(_ message: RawSpan, to frames: inout [UInt8]) {
+        frames.append(FrameType.datagram)
+        frames.appendU16(UInt16(message.byteCount))
+        message.withUnsafeBytes { frames += $0 }
+    }
+
+    /// Appends a packet.
+    ///
+    /// - Parameter isFrames: whether `content` is frames; else it is one message, or none.
     func append(
-        _ message: RawSpan, introduction: Int, to address: SocketAddress,
+        _ content: RawSpan, isFrames: Bool, introduction: Int, to address: SocketAddress,
         into packets: inout PacketBuffer
     ) {
+        let head = isFrames || content.byteCount == 0 ? 0 : Self.frameHeader
+        let framed = head + content.byteCount
         let size = max(
-            byteCount(message: message.byteCount, introduction: introduction),
-            Self.headerByteCount + message.byteCount)
+            byteCount(framed: framed, introduction: introduction), Self.headerByteCount + framed)
         packets.append(to: address, capacity: size) { space in
             space[0] = kind.rawValue | (servesDHT ? Self.servingBit : 0)
             space.storeBytes(of: sender.index.bigEndian, toByteOffset: 1, as: UInt32.self)
             space.storeBytes(of: session.bigEndian, toByteOffset: 5, as: UInt32.self)
-            let count = UInt16(message.byteCount)
-            space.storeBytes(of: count.bigEndian, toByteOffset: 9, as: UInt16.self)
-            message.withUnsafeBytes { bytes in
+            space.storeBytes(of: UInt16(framed).bigEndian, toByteOffset: 9, as: UInt16.self)
+            var offset = Self.headerByteCount
+            if head > 0 {
+                let count = UInt16(content.byteCount)
+                space[offset] = FrameType.datagram
+                space.storeBytes(of: count.bigEndian, toByteOffset: offset + 1, as: UInt16.self)
+                offset += head
+            }
+            content.withUnsafeBytes { bytes in
                 guard let base = bytes.baseAddress else { return }
-                (space.baseAddress! + Self.headerByteCount)
-                    .copyMemory(from: base, byteCount: bytes.count)
+                (space.baseAddress! + offset).copyMemory(from: base, byteCount: bytes.count)
             }
             return size
         }
     }
 
-    /// What the real packet would take. Noise adds to the first message of IK a key, an encrypted key
-    /// and a tag (96 bytes), to the second 48; to those of XX 32, 96 and 64.
-    private func byteCount(message: Int, introduction: Int) -> Int {
-        let framed = message == 0 ? 0 : 1 + (message < 64 ? 1 : 2) + message
+    /// What the real packet would take. Noise adds to the first message of IK a key, an encrypted
+    /// key and a tag (96 bytes), to the second 48; to those of XX 32, 96 and 64.
+    private func byteCount(framed: Int, introduction: Int) -> Int {
         switch kind {
         case .initiation:
-            let count = Packet.initiationHeader + 96 + introduction + 2 + message
+            let count = Packet.initiationHeader + 96 + introduction + framed
             return max(Packet.initiationMin, count)
         case .dial: return Packet.initiationMin
         case .response: return Packet.responseHeader + 48 + introduction + 26 + framed
@@ -72,9 +90,9 @@ struct PlainPacket {
         }
     }
 
-    /// The header of a packet; nil where it was damaged on the way beyond recognition. (A real packet
-    /// with a flipped bit fails its tag; ``Network`` damages bytes that nothing protects here, so
-    /// the world drops damaged packets itself.)
+    /// The header of a packet; nil where it was damaged on the way beyond recognition. (A real
+    /// packet with a flipped bit fails its tag; ``Network`` damages bytes that nothing protects
+    /// here, so the world drops damaged packets itself.)
     init?(_ bytes: RawSpan) {
         guard bytes.byteCount >= Self.headerByteCount else { return nil }
         let first = bytes.unsafeLoad(as: UInt8.self)
@@ -93,10 +111,27 @@ struct PlainPacket {
         self.servesDHT = servesDHT
     }
 
-    /// Where the message lies in a packet.
-    static func message(in bytes: RawSpan) -> Range<Int> {
+    /// The frames of a response that fit into the least datagram.
+    static func responseRoom(introduction: Int) -> Int {
+        WireLimits.datagramFloor - Packet.responseHeader - 48 - introduction - 26
+    }
+
+    /// Where the frames lie in a packet.
+    static func frames(in bytes: RawSpan) -> Range<Int> {
         let count = Int(
             UInt16(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: 9, as: UInt16.self)))
         return headerByteCount..<min(headerByteCount + count, bytes.byteCount)
+    }
+
+    /// Takes the first message off frames; nil where there is none.
+    static func nextMessage(in frames: RawSpan, from offset: inout Int) -> Range<Int>? {
+        guard offset + frameHeader <= frames.byteCount else { return nil }
+        let count = Int(
+            UInt16(
+                bigEndian: frames.unsafeLoadUnaligned(fromByteOffset: offset + 1, as: UInt16.self)))
+        let start = offset + frameHeader
+        guard start + count <= frames.byteCount else { return nil }
+        offset = start + count
+        return start..<start + count
     }
 }

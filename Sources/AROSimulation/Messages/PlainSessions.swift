@@ -38,8 +38,8 @@ struct PlainSessions {
         return i
     }
 
-    /// Adds a session or puts it in the place of the one with the same peer. False where the table is
-    /// full of sessions in use.
+    /// Adds a session or puts it in the place of the one with the same peer. False where the table
+    /// is full of sessions in use.
     mutating func set(
         _ session: PlainSession, _ limits: EndpointConfiguration, at now: Instant
     ) -> Bool {

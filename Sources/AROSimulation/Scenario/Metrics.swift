@@ -72,6 +72,9 @@ enum MetricCatalogue {
         ("datagrams_lost", .count), ("queue_drops", .count), ("oversized_drops", .count),
         ("partition_drops", .count), ("unreachable_drops", .count), ("table_fill", .number),
         ("requests_skipped", .count), ("requests_unfinished", .count), ("events", .count),
+        ("epidemic_takeoff_fN", .share), ("epidemic_reach_fN", .share),
+        ("epidemic_reach_error_fN", .share), ("epidemic_last_hop_fN", .number),
+        ("epidemic_reach_error_max", .share),
     ]
 
     static let units: [(name: String, unit: MetricUnit)] =
@@ -80,5 +83,14 @@ enum MetricCatalogue {
 
     static var names: [String] { units.map(\.name) }
 
-    static func unit(of name: String) -> MetricUnit? { units.first { $0.name == name }?.unit }
+    static func unit(of name: String) -> MetricUnit? {
+        units.first { $0.name == name || $0.name == general(name) }?.unit
+    }
+
+    /// `epidemic_reach_f7` goes by the name `epidemic_reach_fN`.
+    private static func general(_ name: String) -> String {
+        let digits = name.reversed().prefix { $0.isASCII && $0.isNumber }.count
+        let stem = name.dropLast(digits)
+        return digits > 0 && stem.hasSuffix("_f") ? stem + "N" : name
+    }
 }

@@ -19,7 +19,8 @@ extension Scenario {
     public func play(
         clock: () -> Double, progress: (RunProgress) -> Void = { _ in }
     ) -> PlayedScenario {
-        switch fidelity {
+        if let epidemic { return play(EpidemicRun(self, epidemic), clock, progress) }
+        return switch fidelity {
         case .datagrams: play(ScenarioRun<Node>(self), clock, progress)
         case .messages: play(ScenarioRun<MessageNode>(self), clock, progress)
         }
@@ -28,6 +29,15 @@ extension Scenario {
     private func play<Resident: ScenarioNode & ~Copyable>(
         _ run: consuming ScenarioRun<Resident>, _ clock: () -> Double,
         _ progress: (RunProgress) -> Void
+    ) -> PlayedScenario {
+        let start = clock()
+        run.run(progress: progress)
+        let report = run.report(wallTime: clock() - start)
+        return PlayedScenario(report: report, files: report.files + run.files)
+    }
+
+    private func play(
+        _ run: consuming EpidemicRun, _ clock: () -> Double, _ progress: (RunProgress) -> Void
     ) -> PlayedScenario {
         let start = clock()
         run.run(progress: progress)

@@ -17,7 +17,8 @@ extension Scenario {
         for (path, value) in settings { try document.set(path, to: value) }
         let root = Field(node: document.root, path: "", file: file)
         let top = try root.section([
-            "aro_scenario", "name", "seed", "fidelity", "duration", "nodes", "join", "network",
+            "aro_scenario", "name", "seed", "fidelity", "protocol", "epidemic", "duration",
+            "nodes", "join", "network",
             "disk",
             "workload", "faults", "measure", "expect",
         ])
@@ -27,7 +28,12 @@ extension Scenario {
         if let field = top["fidelity"] {
             fidelity = try field.choice(Fidelity.allCases.map { ($0.rawValue, $0) })
         }
-        duration = try top.required("duration").duration()
+        if let field = top["protocol"], try field.choice([("aro", false), ("epidemic", true)]) {
+            try readEpidemic(top)
+        } else {
+            if let field = top["epidemic"] { throw field.fault("for 'protocol: epidemic' only") }
+            duration = try top.required("duration").duration()
+        }
         if let field = top["network"] { try readNetwork(field, open) }
         for field in try top.required("nodes").list() { groups.append(try group(field)) }
         try checkCounts(top.required("nodes"))
@@ -39,9 +45,30 @@ extension Scenario {
         for field in try top["expect"]?.list() ?? [] { expect.append(try expectation(field)) }
     }
 
+    private mutating func readEpidemic(_ top: Section) throws(ScenarioFault) {
+        for key in ["fidelity", "duration", "join", "disk", "workload", "faults", "measure"] {
+            if let field = top[key] { throw field.fault("not with 'protocol: epidemic'") }
+        }
+        let section = try top.required("epidemic").section(["fanouts", "broadcasts", "every"])
+        var plan = EpidemicPlan()
+        for fanout in try section.required("fanouts").list() {
+            plan.fanouts.append(try fanout.int(1...Self.fanoutMax))
+        }
+        plan.broadcasts = try section["broadcasts"]?.int(1...1_000_000) ?? plan.broadcasts
+        plan.every = try section["every"]?.duration(atMost: .hours(1)) ?? plan.every
+        duration = plan.every * Int64(plan.broadcasts * plan.fanouts.count)
+        epidemic = plan
+    }
+
+    /// It takes one byte of a packet.
+    private static let fanoutMax = 255
+
     private func checkCounts(_ nodes: Field) throws(ScenarioFault) {
         guard (1...Self.nodesMax).contains(nodeCount) else {
             throw nodes.fault("\(nodeCount) nodes; 1 to \(Self.nodesMax) are possible")
+        }
+        guard epidemic == nil || nodeCount > 1 else {
+            throw nodes.fault("an epidemic takes two nodes")
         }
         for (i, group) in groups.enumerated()
         where groups[..<i].contains(where: { $0.name == group.name }) {
@@ -196,7 +223,7 @@ extension Scenario {
     }
 
     /// `10%`, `{bursts: {mean: 1%, length: 3}}`, or the four chances of Gilbert and Elliott.
-    private func loss(_ field: Field) throws(ScenarioFault) -> Loss {
+    func loss(_ field: Field) throws(ScenarioFault) -> Loss {
         if field.isScalar {
             let chance = try field.chance()
             return chance == .never ? .none : .independent(chance)
@@ -244,40 +271,9 @@ extension Scenario {
         return step
     }
 
-    private func origin(_ field: Field?) throws(ScenarioFault) -> String? {
+    func origin(_ field: Field?) throws(ScenarioFault) -> String? {
         guard let field else { return nil }
         let choices = [("random", String?.none)] + groups.map { ($0.name, String?.some($0.name)) }
         return try field.choice(choices)
-    }
-
-    private func fault(_ field: Field) throws(ScenarioFault) -> Fault {
-        let names = ["kill", "stop", "partition", "move", "loss"]
-        let section = try field.section(names + ["at", "for"])
-        let kinds = section.keys.filter { names.contains($0) }
-        guard kinds.count == 1 else {
-            throw field.fault("one of \(names.joined(separator: ", ")) is wanted")
-        }
-        let what = try section.required(kinds[0])
-        let at = try section.required("at").duration(atMost: duration)
-        let lasts = ["partition", "loss"].contains(kinds[0])
-        if let field = section["for"], !lasts { throw field.fault("'\(kinds[0])' lasts") }
-        let lasting = lasts ? try section.required("for").duration(atMost: duration - at) : .zero
-        let kind: Fault.Kind
-        switch kinds[0] {
-        case "kill": kind = try ending(what, Fault.Kind.kill)
-        case "stop": kind = try ending(what, Fault.Kind.stop)
-        case "partition": kind = .partition(try what.chance(), lasting: lasting)
-        case "move": kind = .move(try what.chance())
-        default: kind = .loss(try loss(what), lasting: lasting)
-        }
-        return Fault(at: at, kind: kind)
-    }
-
-    private func ending(
-        _ field: Field, _ kind: (Chance, String?) -> Fault.Kind
-    ) throws(ScenarioFault) -> Fault.Kind {
-        if field.isScalar { return kind(try field.chance(), nil) }
-        let section = try field.section(["share", "of"])
-        return kind(try section.required("share").chance(), try origin(section["of"]))
     }
 }

@@ -6,22 +6,40 @@ import AROPrimitives
 extension Scenario {
     public var resolved: String {
         var lines = ["aro_scenario: 1", "name: \(Self.quoted(name))", "seed: \(seed)"]
-        lines.append("fidelity: \(fidelity.rawValue)")
-        lines.append("duration: \(Quantity.text(duration))")
+        lines += epidemic.map(epidemicLines) ?? nodeLines
         lines.append("nodes:")
         lines += groups.map { "  - \(groupText($0))" }
+        lines.append("network:")
+        lines += networkLines.map { "  \($0)" }
+        if epidemic == nil { lines += eventLines }
+        lines += list("expect", expect.map { Self.quoted($0.text) })
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private var nodeLines: [String] {
+        ["fidelity: \(fidelity.rawValue)", "duration: \(Quantity.text(duration))"]
+    }
+
+    private func epidemicLines(_ plan: EpidemicPlan) -> [String] {
+        let fanouts = plan.fanouts.map(String.init).joined(separator: ", ")
+        return [
+            "protocol: epidemic",
+            "epidemic: {fanouts: [\(fanouts)], broadcasts: \(plan.broadcasts), "
+                + "every: \(Quantity.text(plan.every))}",
+        ]
+    }
+
+    private var eventLines: [String] {
+        var lines: [String] = []
         lines.append(
             "join: {bootstrap: \(join.bootstrap), schedule: \(join.schedule.rawValue), "
                 + "over: \(Quantity.text(join.over))}")
-        lines.append("network:")
-        lines += networkLines.map { "  \($0)" }
         let rate = disk.rate.map { ", rate: \(Quantity.text(bytes: $0))" } ?? ""
         lines.append("disk: {latency: \(Quantity.text(disk.latency))\(rate)}")
         lines += list("workload", workload.map(stepText))
         lines += list("faults", faults.map(faultText))
         lines.append("measure: {window: \(Quantity.text(window))}")
-        lines += list("expect", expect.map { Self.quoted($0.text) })
-        return lines.joined(separator: "\n") + "\n"
+        return lines
     }
 
     private func list(_ key: String, _ items: [String]) -> [String] {
@@ -111,19 +129,36 @@ extension Scenario {
     }
 
     private func faultText(_ fault: Fault) -> String {
-        func of(_ share: Chance, _ group: String?) -> String {
-            "{share: \(Quantity.text(share)), of: \(Self.quoted(group ?? "random"))}"
+        "{at: \(Quantity.text(fault.at)), \(faultText(fault.kind))}"
+    }
+
+    private func faultText(_ kind: Fault.Kind) -> String {
+        func lasts(_ span: Duration) -> String { ", for: \(Quantity.text(span))" }
+        switch kind {
+        case .kill(let who): return "kill: {\(text(who))}"
+        case .stop(let who): return "stop: {\(text(who))}"
+        case .move(let who): return "move: {\(text(who))}"
+        case .restart(let who, let span): return "restart: {\(text(who))}" + lasts(span)
+        case .pause(let who, let span): return "pause: {\(text(who))}" + lasts(span)
+        case .isolate(let who, let span): return "isolate: {\(text(who))}" + lasts(span)
+        case .slow(let who, let delay, let every, let span):
+            let rhythm = "delay: \(Quantity.text(delay)), every: \(Quantity.text(every))"
+            return "slow: {\(text(who)), \(rhythm)}" + lasts(span)
+        case .partition(let shares, let span):
+            let list = shares.map { Quantity.text($0) }.joined(separator: ", ")
+            return "partition: {shares: [\(list)]}" + lasts(span)
+        case .partitionGroup(let group, let span):
+            return "partition: {of: \(Self.quoted(group))}" + lasts(span)
+        case .loss(let loss, let span): return "loss: \(lossText(loss))" + lasts(span)
         }
-        let what =
-            switch fault.kind {
-            case .kill(let share, let group): "kill: \(of(share, group))"
-            case .stop(let share, let group): "stop: \(of(share, group))"
-            case .partition(let share, let lasting):
-                "partition: \(Quantity.text(share)), for: \(Quantity.text(lasting))"
-            case .move(let share): "move: \(Quantity.text(share))"
-            case .loss(let loss, let lasting):
-                "loss: \(lossText(loss)), for: \(Quantity.text(lasting))"
+    }
+
+    private func text(_ members: Members) -> String {
+        let size =
+            switch members.size {
+            case .share(let share): "share: \(Quantity.text(share))"
+            case .count(let count): "count: \(count)"
             }
-        return "{at: \(Quantity.text(fault.at)), \(what)}"
+        return "\(size), of: \(Self.quoted(members.of ?? "random"))"
     }
 }

@@ -7,6 +7,8 @@ public struct Scenario: Hashable, Sendable {
     public var name = ""
     public var seed: UInt64 = 1
     public var fidelity = Fidelity.datagrams
+    /// Where a calibration is played in place of the node.
+    public var epidemic: EpidemicPlan?
     /// Virtual time from the first node's start to the end.
     public var duration = Duration.minutes(10)
     public var groups: [Group] = []
@@ -33,6 +35,15 @@ public struct Scenario: Hashable, Sendable {
         case messages
     }
 
+    /// `protocol: epidemic`: ``EpidemicNode``.
+    public struct EpidemicPlan: Hashable, Sendable {
+        public var fanouts: [Int] = []
+        /// For each fan-out.
+        public var broadcasts = 100
+        /// From one to the next: longer than any lasts.
+        public var every = Duration.seconds(5)
+    }
+
     /// Nodes that are alike.
     public struct Group: Hashable, Sendable {
         public var name = "peers"
@@ -49,6 +60,9 @@ public struct Scenario: Hashable, Sendable {
             case allAtOnce = "all-at-once"
             /// At moments drawn evenly from the span.
             case uniform
+            /// In the order of the file, each when the one before has joined or failed, the whole
+            /// over the span at the soonest.
+            case oneByOne = "one-by-one"
         }
 
         /// The first nodes of the first group; everyone joins through one of them.
@@ -75,24 +89,6 @@ public struct Scenario: Hashable, Sendable {
         public var times = 1
         /// Who asks: a group's name, or nil for anyone.
         public var from: String?
-    }
-
-    public struct Fault: Hashable, Sendable {
-        public enum Kind: Hashable, Sendable {
-            /// Ends this share of the running nodes of a group (nil: of all) but the bootstraps.
-            case kill(Chance, of: String?)
-            /// Ends as many, who say goodbye.
-            case stop(Chance, of: String?)
-            /// Cuts this share of all nodes off from the others, for a while.
-            case partition(Chance, lasting: Duration)
-            /// Gives this share of the running nodes another address.
-            case move(Chance)
-            /// Replaces the loss of every path, for a while.
-            case loss(Loss, lasting: Duration)
-        }
-
-        public var at = Duration.zero
-        public var kind: Kind
     }
 
     public var nodeCount: Int { groups.reduce(0) { $0 + $1.count } }

@@ -40,13 +40,20 @@ extension MessageNode: ScenarioNode {
 
 public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
     public let scenario: Scenario
-    public private(set) var world: World<Resident>
-    private var chance: Generator
+    public internal(set) var world: World<Resident>
+    var chance: Generator
     private var agenda: [Moment] = []
     private var requests: [RequestID: Asked] = [:]
     private var published: [Publication] = []
-    private var bootstraps: [Int] = []
-    private var endOfLoss = 0
+    private(set) var bootstraps: [Int] = []
+    var endOfLoss = 0
+    var partitions = 0
+    /// How many faults keep each node paused.
+    var pauses: [UInt16] = []
+    /// Starts that wait for those before them, in the order in which they come.
+    private var queued: [(group: Int, number: Int)] = []
+    /// The node for whose join they wait.
+    private var turn: Int?
     var tally = Tally()
     /// How each lookup and fetch went, in the order of their ends.
     private(set) var outcomes: [Outcome] = []
@@ -55,13 +62,18 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
     private typealias Publication = RunPublication
     private typealias Asked = RunRequest
 
-    private enum Moment {
+    enum Moment {
         case start(group: Int, joins: Bool)
+        case startNext
         case joinAgain(node: Int, since: Instant)
         case step(Scenario.Step)
         case fault(Scenario.Fault.Kind)
-        case heal
+        case heal(number: Int)
         case restoreLoss(number: Int)
+        case comeBack(node: Int)
+        case pause(node: Int)
+        case resume(node: Int)
+        case reconnect([Int])
         case windowEnd
     }
 
@@ -94,13 +106,19 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
             for _ in 0..<group.count {
                 let isBootstrap = left > 0
                 left -= isBootstrap ? 1 : 0
-                starts.append((isBootstrap ? .zero : joinTime(), g, !isBootstrap))
+                if !isBootstrap, scenario.join.schedule == .oneByOne {
+                    queued.append((g, queued.count))
+                } else {
+                    starts.append((isBootstrap ? .zero : joinTime(), g, !isBootstrap))
+                }
             }
         }
         // The sort is stable: nodes that start at one moment keep the order of the file.
         for start in starts.sorted(by: { $0.at < $1.at }) {
             add(.start(group: start.group, joins: start.joins), at: start.at)
         }
+        queued.reverse()
+        if !queued.isEmpty { add(.startNext, at: .zero) }
         for step in scenario.workload {
             for i in 0..<step.times {
                 add(.step(step), at: step.at + step.over * Int64(i) / Int64(step.times))
@@ -115,10 +133,11 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         switch scenario.join.schedule {
         case .allAtOnce: .zero
         case .uniform: chance.between(.zero, scenario.join.over)
+        case .oneByOne: preconditionFailure("such a start waits for others")
         }
     }
 
-    private mutating func add(_ moment: Moment, at time: Duration) {
+    mutating func add(_ moment: Moment, at time: Duration) {
         agenda.append(moment)
         world.schedule(UInt64(agenda.count - 1), at: .origin + time)
     }
@@ -126,13 +145,28 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
     private mutating func moment(_ moment: Moment, _ progress: (RunProgress) -> Void) {
         switch moment {
         case .start(let group, let joins): start(group, joins: joins)
+        case .startNext:
+            guard let next = queued.popLast() else { return }
+            turn = world.nodeCount
+            start(next.group, joins: true)
         case .joinAgain(let node, let since):
-            if world.isRunning(node) { join(node, since: since) }
+            if world.isRunning(node) {
+                join(node, since: since)
+            } else if !world.isDown(node) {
+                // Paused: later.
+                add(
+                    .joinAgain(node: node, since: since),
+                    at: world.now - .origin + Self.joinPause)
+            }
         case .step(let step): ask(step)
         case .fault(let fault): happen(fault)
-        case .heal: world.heal()
+        case .heal(let number): if number == partitions { world.heal() }
         case .restoreLoss(let number):
             if number == endOfLoss { world.networkModel.loss = scenario.network.loss }
+        case .comeBack(let node): comeBack(node)
+        case .pause(let node): pause(node)
+        case .resume(let node): resume(node)
+        case .reconnect(let nodes): for node in nodes { world.reconnect(node) }
         case .windowEnd:
             closeWindow()
             progress(
@@ -163,8 +197,8 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         join(node, since: world.now)
     }
 
-    /// Joins through a bootstrap drawn anew. Who fails tries again, as an operator would; the latency
-    /// counts from the first attempt.
+    /// Joins through a bootstrap drawn anew. Who fails tries again, as an operator would; the
+    /// latency counts from the first attempt.
     private mutating func join(_ node: Int, since: Instant) {
         let through = bootstraps[chance.below(bootstraps.count)]
         tally.joinAttempts += 1
@@ -175,13 +209,33 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
     /// Between two attempts of one node to join.
     private static var joinPause: Duration { .seconds(1) }
 
+    /// The join of the node whose turn it is has ended: the next one's turn, but not before its
+    /// place in the span.
+    private mutating func joinEnded(_ node: Int) {
+        guard node == turn, let next = queued.last else { return }
+        turn = nil
+        let count = scenario.nodeCount - scenario.join.bootstrap
+        let place = scenario.join.over * Int64(next.number) / Int64(count)
+        add(.startNext, at: max(place, world.now - .origin))
+    }
+
+    /// Joins again, as a node does that was restarted.
+    mutating func rejoin(_ node: Int) {
+        hasJoined[node] = false
+        tally.asked(.join)
+        join(node, since: world.now)
+    }
+
+    func isBootstrap(_ node: Int) -> Bool { bootstraps.contains(node) }
+
     private mutating func drawRegion(_ group: Scenario.Group) -> Int {
         guard case .regions(let matrix) = scenario.network.roundTrip else { return 0 }
         if group.regions.isEmpty { return chance.below(matrix.names.count) }
         return group.regions[chance.below(group.regions.count)]
     }
 
-    /// A running node that has joined, of a group (nil: of any) that is not `other`; nil where there is none.
+    /// A running node that has joined, of a group (nil: of any) that is not `other`; nil where
+    /// there is none.
     private mutating func draw(from group: String?, not other: Int? = nil) -> Int? {
         guard world.nodeCount > 0 else { return nil }
         // A few draws find one where most nodes qualify; else all are looked through.
@@ -193,10 +247,11 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         return all.isEmpty ? nil : all[chance.below(all.count)]
     }
 
-    private func isEligible(_ node: Int, _ group: String?) -> Bool {
-        world.isRunning(node) && hasJoined[node]
-            && (group == nil || scenario.groups[groupOf[node]].name == group)
+    func isEligible(_ node: Int, _ wanted: String?) -> Bool {
+        world.isRunning(node) && hasJoined[node] && (wanted == nil || group(of: node) == wanted)
     }
+
+    func group(of node: Int) -> String { scenario.groups[groupOf[node]].name }
 
     // MARK: Requests
 
@@ -245,7 +300,9 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         case (.join, .joined):
             hasJoined[node] = true
             tally.join.succeeded(after: took)
+            joinEnded(node)
         case (.join, .failed):
+            joinEnded(node)
             add(
                 .joinAgain(node: node, since: asked.at), at: world.now - .origin + Self.joinPause)
         case (.publish(let publication), .held(let held, _)):
@@ -294,35 +351,6 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
             Outcome(
                 kind: asked.kind.name, at: asked.at - .origin, node: asked.node, took: took,
                 providers: asked.found, succeeded: isRight))
-    }
-
-    // MARK: Faults
-
-    private mutating func happen(_ fault: Scenario.Fault.Kind) {
-        switch fault {
-        case .kill(let share, let group):
-            for node in sample(share, of: group) { world.kill(node) }
-        case .stop(let share, let group):
-            for node in sample(share, of: group) { world.stop(node) }
-        case .move(let share): for node in sample(share, of: nil) { world.move(node) }
-        case .partition(let share, let lasting):
-            world.partition([sample(share, of: nil)])
-            add(.heal, at: world.now - .origin + lasting)
-        case .loss(let loss, let lasting):
-            world.networkModel.loss = loss
-            endOfLoss += 1
-            add(.restoreLoss(number: endOfLoss), at: world.now - .origin + lasting)
-        }
-    }
-
-    /// So large a share of the running nodes that are no bootstraps.
-    private mutating func sample(_ share: Chance, of group: String?) -> [Int] {
-        var all = (0..<world.nodeCount).filter {
-            isEligible($0, group) && !bootstraps.contains($0)
-        }
-        chance.shuffle(&all)
-        let count = (all.count * share.partsPerMillion + 500_000) / 1_000_000
-        return all.prefix(count).sorted()
     }
 
     // MARK: Measuring

@@ -17,8 +17,8 @@ extension World where Resident: ~Copyable {
         return root.cid
     }
 
-    /// The bytes of a file that lies whole on a node's disk; nil where a block is missing, corrupt or
-    /// no part of a file. Every block is checked against its name.
+    /// The bytes of a file that lies whole on a node's disk; nil where a block is missing, corrupt
+    /// or no part of a file. Every block is checked against its name.
     public func file(_ root: CID, on node: Int) -> [UInt8]? {
         var bytes: [UInt8] = []
         var left = [DagChild.root(root)]

@@ -29,6 +29,9 @@ extension World where Resident: ~Copyable {
 
     public func address(of node: Int) -> SocketAddress { addressing.current[node] }
 
+    /// Whether the node is down: killed or stopped, not merely paused.
+    public func isDown(_ node: Int) -> Bool { places[node].resident == nil }
+
     public func isRunning(_ node: Int) -> Bool {
         places[node].resident != nil && !places[node].isPaused
     }
@@ -142,6 +145,11 @@ extension World where Resident: ~Copyable {
         network.heal()
         for node in places.indices { network.setSide(0, of: node) }
     }
+
+    /// Cuts a node off from every other, until ``reconnect(_:)``; ``heal()`` does not end it.
+    public mutating func isolate(_ node: Int) { network.setAlone(true, node) }
+
+    public mutating func reconnect(_ node: Int) { network.setAlone(false, node) }
 
     // MARK: Disks
 

@@ -347,8 +347,8 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         forward(parcels.park(parcel), from: node, attempts: 1)
     }
 
-    /// A partition keeps it back: then it is tried again with the next second, for as long as a session
-    /// lives in silence.
+    /// A partition keeps it back: then it is tried again with the next second, for as long as a
+    /// session lives in silence.
     private mutating func forward(_ place: UInt64, from node: Int, attempts: Int) {
         guard let receiver = addressing.node(at: parcels[place].to) else {
             _ = parcels.take(place)

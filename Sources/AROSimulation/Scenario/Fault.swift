@@ -1,0 +1,59 @@
+/// What a scenario does to its nodes and links, and to which of them.
+
+import AROPrimitives
+
+extension Scenario {
+    public struct Fault: Hashable, Sendable {
+        public enum Kind: Hashable, Sendable {
+            /// Ends nodes without a word.
+            case kill(Members)
+            /// Ends nodes that say goodbye.
+            case stop(Members)
+            /// Ends nodes without a word; after a while they start again with what their disks
+            /// hold, and join.
+            case restart(Members, after: Duration)
+            /// Stands nodes still for a while; what arrives waits for them.
+            case pause(Members, lasting: Duration)
+            /// Stands nodes still again and again: for `delay`, every so often, for a while. Each
+            /// has its own rhythm.
+            case slow(Members, delay: Duration, every: Duration, lasting: Duration)
+            /// Cuts nodes off from everyone, each by itself, for a while.
+            case isolate(Members, lasting: Duration)
+            /// Cuts the network into parts of these shares, for a while. What is left of the whole
+            /// is one more part.
+            case partition([Chance], lasting: Duration)
+            /// Cuts a group off from all others, for a while.
+            case partitionGroup(String, lasting: Duration)
+            /// Gives nodes another address.
+            case move(Members)
+            /// Replaces the loss of every path, for a while.
+            case loss(Loss, lasting: Duration)
+        }
+
+        public var at = Duration.zero
+        public var kind: Kind
+    }
+
+    /// Whom a fault befalls: drawn evenly, when it happens, among those who run and have joined and
+    /// are no bootstraps.
+    public struct Members: Hashable, Sendable {
+        public enum Size: Hashable, Sendable {
+            case share(Chance)
+            case count(Int)
+        }
+
+        public var size: Size
+        /// A group's name; nil for anyone.
+        public var of: String?
+
+        public init(_ size: Size, of group: String? = nil) { (self.size, of) = (size, group) }
+
+        /// How many of so many.
+        func number(of all: Int) -> Int {
+            switch size {
+            case .share(let share): (all * share.partsPerMillion + 500_000) / 1_000_000
+            case .count(let count): min(count, all)
+            }
+        }
+    }
+}

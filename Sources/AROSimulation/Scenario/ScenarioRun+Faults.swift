@@ -1,0 +1,110 @@
+/// Faults happen: to whom is drawn from the workload's seed when the moment comes.
+
+import ARONode
+import AROPrimitives
+
+extension ScenarioRun where Resident: ~Copyable {
+    private var elapsed: Duration { world.now - .origin }
+
+    mutating func happen(_ fault: Scenario.Fault.Kind) {
+        switch fault {
+        case .kill(let who): for node in draw(who) { end(node) { $0.kill($1) } }
+        case .stop(let who): for node in draw(who) { end(node) { $0.stop($1) } }
+        case .move(let who): for node in draw(who) { world.move(node) }
+        case .restart(let who, let after):
+            for node in draw(who) {
+                end(node) { $0.kill($1) }
+                add(.comeBack(node: node), at: elapsed + after)
+            }
+        case .pause(let who, let lasting):
+            for node in draw(who) {
+                pause(node)
+                add(.resume(node: node), at: elapsed + lasting)
+            }
+        case .slow(let who, let delay, let every, let lasting):
+            for node in draw(who) { slow(node, delay, every, lasting) }
+        case .isolate(let who, let lasting):
+            let nodes = draw(who)
+            for node in nodes { world.isolate(node) }
+            add(.reconnect(nodes), at: elapsed + lasting)
+        case .partition(let shares, let lasting): partition(into: parts(shares), lasting)
+        case .partitionGroup(let name, let lasting):
+            partition(into: [(0..<world.nodeCount).filter { group(of: $0) == name }], lasting)
+        case .loss(let loss, let lasting):
+            world.networkModel.loss = loss
+            endOfLoss += 1
+            add(.restoreLoss(number: endOfLoss), at: elapsed + lasting)
+        }
+    }
+
+    // MARK: Whom
+
+    /// Members drawn evenly, in the order of their numbers.
+    private mutating func draw(_ members: Scenario.Members) -> [Int] {
+        var all = (0..<world.nodeCount).filter {
+            isEligible($0, members.of) && !isBootstrap($0)
+        }
+        chance.shuffle(&all)
+        return all.prefix(members.number(of: all.count)).sorted()
+    }
+
+    /// Every node of the world, those that are down too, dealt out by these shares.
+    private mutating func parts(_ shares: [Chance]) -> [[Int]] {
+        var all = Array(0..<world.nodeCount)
+        chance.shuffle(&all)
+        var parts: [[Int]] = []
+        var (start, dealt) = (0, 0)
+        for share in shares {
+            dealt += share.partsPerMillion
+            let end = (all.count * dealt + 500_000) / 1_000_000
+            parts.append(all[start..<end].sorted())
+            start = end
+        }
+        return parts
+    }
+
+    // MARK: What
+
+    private mutating func partition(into parts: [[Int]], _ lasting: Duration) {
+        world.partition(parts)
+        partitions += 1
+        add(.heal(number: partitions), at: elapsed + lasting)
+    }
+
+    private mutating func end(_ node: Int, _ how: (inout World<Resident>, Int) -> Void) {
+        how(&world, node)
+        if node < pauses.count { pauses[node] = 0 }
+    }
+
+    mutating func comeBack(_ node: Int) {
+        guard world.isDown(node) else { return }
+        world.restart(node)
+        rejoin(node)
+    }
+
+    /// Stands still from a moment drawn from the first period on, each time for `delay`.
+    private mutating func slow(
+        _ node: Int, _ delay: Duration, _ every: Duration, _ lasting: Duration
+    ) {
+        var start = chance.between(.zero, every)
+        while start < lasting {
+            add(.pause(node: node), at: elapsed + start)
+            add(.resume(node: node), at: elapsed + min(start + delay, lasting))
+            start += every
+        }
+    }
+
+    /// Several faults may want one node paused: it goes on when the last of them has ended.
+    mutating func pause(_ node: Int) {
+        while pauses.count <= node { pauses.append(0) }
+        pauses[node] += 1
+        if !world.isDown(node) { world.pause(node) }
+    }
+
+    mutating func resume(_ node: Int) {
+        // A node that went down meanwhile has started anew, unpaused.
+        guard node < pauses.count, pauses[node] > 0 else { return }
+        pauses[node] -= 1
+        if pauses[node] == 0 { world.resume(node) }
+    }
+}
