@@ -4,11 +4,11 @@ import AROOverlay
 import AROPrimitives
 
 extension Participant {
-    func isInTable(_ peer: PeerHandle, book: borrowing PeerBook) -> Bool {
+    package func isInTable(_ peer: PeerHandle, book: borrowing PeerBook) -> Bool {
         kademlia.isInTable(peer, book: book)
     }
 
-    func describe(into status: inout NodeStatus) {
+    package func describe(into status: inout NodeStatus) {
         status.observedAddress = ownAddresses.observed
         status.isIsolated = isIsolated
         status.tablePeers = kademlia.tableCount
@@ -26,6 +26,17 @@ extension Participant {
         gossip.forEachDrop { note($0, $1, in: &status) }
         note("message-of-unknown-family", unknownMessages, in: &status)
         note("exchange-misconduct", misconduct, in: &status)
+    }
+
+    // MARK: For a simulated world
+
+    package var activeView: [PeerHandle] { gossip.neighbours }
+    package var passiveView: [PeerHandle] { gossip.passiveView }
+    /// Members held for alive, without us.
+    package var memberCount: Int { gossip.memberCount }
+
+    package func state(of peer: PeerHandle, book: borrowing PeerBook) -> MemberState? {
+        gossip.member(peer, book: book)?.state
     }
 
     private func note(_ reason: String, _ count: UInt64, in status: inout NodeStatus) {

@@ -49,7 +49,7 @@ extension Gossip {
             out.events.append(.member(.neighbourDown, peer))
         case .isolated:
             let members = announcements.sample(
-                configuration.offeredWhenIsolated)
+                configuration.offeredWhenIsolated, using: &generator)
             if !members.isEmpty {
                 membership.offered(members, at: now, book: &book, into: &membershipOut)
             }

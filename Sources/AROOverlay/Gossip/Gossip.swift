@@ -38,6 +38,7 @@ public struct Gossip: ~Copyable {
     var announcementsOut = AnnouncementOutbox()
     var topicsOut = TopicsOutbox()
     var watches = WatchCounts()
+    var generator: Generator
     /// What we offer, apart from what gossip itself knows: addresses, NAT, coordinate.
     var offer = Offer()
     var isOfferStale = true
@@ -48,6 +49,7 @@ public struct Gossip: ~Copyable {
     ) {
         self.configuration = configuration
         self.local = local
+        self.generator = generator.fork("gossip")
         membership = HyParView(
             configuration: configuration.membership, local: local, swarm: nil,
             generator: generator.fork("membership"), at: now)
