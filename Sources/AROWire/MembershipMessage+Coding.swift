@@ -24,7 +24,7 @@ extension MembershipMessage {
         case .neighbourReply:
             let accepted = try reader.u8()
             guard accepted < 2 else { throw .unknown }
-            body = .neighbourReply(accepted: accepted == 1)
+            body = .neighbourReply(accepted: accepted == 1, try reader.contacts())
         case .disconnect:
             guard let disconnect = MembershipDisconnect(rawValue: try reader.u8()) else {
                 throw .unknown
@@ -51,9 +51,10 @@ extension MembershipMessage {
         case .neighbour(let priority):
             out.appendHeader(.neighbour, swarm)
             out.append(priority.rawValue)
-        case .neighbourReply(let accepted):
+        case .neighbourReply(let accepted, let contacts):
             out.appendHeader(.neighbourReply, swarm)
             out.append(accepted ? 1 : 0)
+            out.appendContacts(contacts)
         case .disconnect(let disconnect):
             out.appendHeader(.disconnect, swarm)
             out.append(disconnect.rawValue)

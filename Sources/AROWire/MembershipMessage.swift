@@ -8,7 +8,7 @@
 /// JOIN             0x20 · the sender's addresses                                 3 bytes and more
 /// FORWARD JOIN     0x21 · hops left u8 (0...10) · contact of the newcomer
 /// NEIGHBOUR        0x22 · priority u8: 0 low, 1 high                             3 bytes
-/// NEIGHBOUR REPLY  0x23 · accepted u8: 0 or 1                                    3 bytes
+/// NEIGHBOUR REPLY  0x23 · accepted u8: 0 or 1 · count u8 (0...8) · contacts      4 bytes and more
 /// DISCONNECT       0x24 · 0 we part, answer me · 1 we are not neighbours · 2 I leave     3 bytes
 /// SHUFFLE          0x25 · hops left u8 (0...10) · number u32 · origin 32 · its addresses ·
 ///                         count u8 (0...8) · contacts
@@ -20,7 +20,8 @@
 /// shuffle, so that only who saw the shuffle can answer it.
 ///
 /// Deviations from the paper, which has reliable links: a JOIN is answered by a NEIGHBOUR REPLY, and
-/// DISCONNECT by DISCONNECT, so that what is lost can be sent again.
+/// DISCONNECT by DISCONNECT, so that what is lost can be sent again. The answer to a JOIN brings
+/// contacts: where many join at once, all that they know would else be the one they join through.
 
 import AROPrimitives
 import AROCrypto
@@ -30,7 +31,7 @@ public struct MembershipMessage: Hashable, Sendable {
         case join(addresses: [SocketAddress])
         case forwardJoin(Contact, hopsLeft: Int)
         case neighbour(MembershipPriority)
-        case neighbourReply(accepted: Bool)
+        case neighbourReply(accepted: Bool, [Contact])
         case disconnect(MembershipDisconnect)
         case shuffle(MembershipShuffle)
         case shuffleReply(number: UInt32, [Contact])

@@ -18,7 +18,7 @@ struct MembershipMessageTests {
         var bodies: [MembershipMessage.Body] = [
             .join(addresses: []), .join(addresses: [v4, v6]),
             .forwardJoin(contact(1), hopsLeft: 6), .forwardJoin(contact(2, [v6]), hopsLeft: 0),
-            .neighbourReply(accepted: true), .neighbourReply(accepted: false),
+            .neighbourReply(accepted: true, contacts), .neighbourReply(accepted: false, []),
             .shuffle(
                 MembershipShuffle(
                     hopsLeft: 10, number: 0xdead_beef, origin: contact(3).id,
@@ -77,7 +77,7 @@ struct MembershipMessageTests {
             bytes(.forwardJoin(Self.contact(9), hopsLeft: 6))
                 == [0x21, 0, 6] + id + [1] + address)
         #expect(bytes(.neighbour(.high)) == [0x22, 0, 1])
-        #expect(bytes(.neighbourReply(accepted: true)) == [0x23, 0, 1])
+        #expect(bytes(.neighbourReply(accepted: true, [])) == [0x23, 0, 1, 0])
         #expect(bytes(.disconnect(.leaving)) == [0x24, 0, 2])
         let shuffle = MembershipShuffle(
             hopsLeft: 5, number: 0x0102_0304, origin: Self.contact(9).id,

@@ -25,8 +25,8 @@ extension HyParView {
             guard spokeAsNeighbour(peer, at: now, into: &out) else { return }
             forwardedJoin(contact, hopsLeft, from: peer, at: now, book: &book, into: &out)
         case .neighbour(let priority): asked(by: peer, priority, at: now, book, into: &out)
-        case .neighbourReply(let accepted):
-            answered(by: peer, accepted, at: now, book, into: &out)
+        case .neighbourReply(let accepted, let contacts):
+            answered(by: peer, accepted, contacts, at: now, book: &book, into: &out)
         case .disconnect(let disconnect): parted(peer, disconnect, at: now, book, into: &out)
         case .shuffle(let shuffle):
             guard spokeAsNeighbour(peer, at: now, into: &out) else { return }
@@ -56,18 +56,37 @@ extension HyParView {
         let usable = reach(of: peer, book).usable(addresses, limit: Contact.addressesMax)
         book.suggest(usable, for: peer)
         let isKnown = isNeighbour(peer)
-        guard isKnown || mayAdd(at: now) else {
-            return send(.neighbourReply(accepted: false), to: peer, into: &out)
+        let isAdded = isKnown || mayAdd(at: now)
+        if isAdded { addNeighbour(peer, at: now, book, &out) }
+        let told = isMember ? contacts(for: peer, book) : []
+        send(.neighbourReply(accepted: isAdded, told), to: peer, into: &out)
+        guard !isKnown, isMember, mayRefer(at: now) else { return }
+        if !isAdded {
+            var given: [PeerHandle] = []
+            addToPassiveView(peer, replacing: &given, book)
         }
-        addNeighbour(peer, at: now, book, &out)
-        send(.neighbourReply(accepted: true), to: peer, into: &out)
-        guard !isKnown else { return }
         for neighbour in neighbours where neighbour.peer != peer {
             guard let contact = contact(peer, for: neighbour.peer, book) else { continue }
             send(
                 .forwardJoin(contact, hopsLeft: configuration.activeWalk), to: neighbour.peer,
                 into: &out)
         }
+    }
+
+    /// What a newcomer is told of both views: as much as in a shuffle.
+    private mutating func contacts(for peer: PeerHandle, _ book: borrowing PeerBook) -> [Contact] {
+        let told =
+            active.sample(configuration.shuffleActive, &generator)
+            + passiveView.sample(configuration.shufflePassive, &generator)
+        return told.filter { $0 != peer }.compactMap { contact($0, for: peer, book) }
+    }
+
+    private mutating func mayRefer(at now: Instant) -> Bool {
+        let may = referrals.take(
+            1, burst: configuration.referralBurst, perSecond: configuration.referralsPerSecond,
+            at: now)
+        if !may { drops.count(.referralRate) }
+        return may
     }
 
     private mutating func forwardedJoin(
@@ -103,7 +122,7 @@ extension HyParView {
         into out: inout MembershipOutbox
     ) {
         guard mayAsk(newcomer) else { return }
-        if requests.count < configuration.requestsMax, mayTurnToStranger(at: now) {
+        if requests.count < configuration.requestsMax, mayAdd(at: now), mayTurnToStranger(at: now) {
             ask(newcomer, .newcomer, at: now, book, into: &out)
         } else {
             var given: [PeerHandle] = []
@@ -119,7 +138,7 @@ extension HyParView {
     ) {
         let accepted = isNeighbour(peer) || accepts(peer, priority, at: now)
         if accepted { addNeighbour(peer, at: now, book, &out) }
-        send(.neighbourReply(accepted: accepted), to: peer, into: &out)
+        send(.neighbourReply(accepted: accepted, []), to: peer, into: &out)
     }
 
     /// A request of low priority finds room where a place is neither taken nor asked for, or where
@@ -148,8 +167,8 @@ extension HyParView {
     }
 
     private mutating func answered(
-        by peer: PeerHandle, _ accepted: Bool, at now: Instant, _ book: borrowing PeerBook,
-        into out: inout MembershipOutbox
+        by peer: PeerHandle, _ accepted: Bool, _ contacts: [Contact], at now: Instant,
+        book: inout PeerBook, into out: inout MembershipOutbox
     ) {
         guard let i = requests.firstIndex(where: { $0.peer == peer }) else {
             // We had given up, or were parted with before we heard of being accepted.
@@ -158,6 +177,10 @@ extension HyParView {
         }
         let request = requests.remove(at: i)
         foundLost(peer, at: now)
+        if request.purpose == .join {
+            var given: [PeerHandle] = []
+            take(contacts, from: peer, replacing: &given, book: &book)
+        }
         guard accepted else { return refused(request, at: now, book) }
         if request.purpose == .join { door = peer }
         if neighbours.count < configuration.activeMax || request.purpose != .refill {
@@ -175,9 +198,11 @@ extension HyParView {
         var given: [PeerHandle] = []
         addToPassiveView(request.peer, replacing: &given, book)
         guard request.purpose != .newcomer else { return }
-        pace.refused(
-            at: now, isUrgent: neighbours.count + 1 < configuration.activeMax, configuration,
-            &generator)
+        // Who takes in nobody now named others.
+        if request.purpose == .join, passive.count > 1, pace.refusals < 2 {
+            return pace.refusedOnce()
+        }
+        pace.refused(at: now, neighbours: neighbours.count, configuration, &generator)
     }
 
     private mutating func parted(

@@ -146,7 +146,7 @@ extension HyParView {
         take(contacts, from: peer, replacing: &given, book: &book)
     }
 
-    private mutating func take(
+    mutating func take(
         _ contacts: [Contact], from peer: PeerHandle, replacing given: inout [PeerHandle],
         book: inout PeerBook
     ) {

@@ -47,6 +47,7 @@ public struct HyParView: Sendable {
     var generator: Generator
     var allowances = Allowances()
     var pushedOut: Bucket
+    var referrals: Bucket
     var hearsay: Bucket
     var drops = MembershipDrops()
 
@@ -63,6 +64,7 @@ public struct HyParView: Sendable {
         self.generator = generator
         pace = RefillPace(at: now)
         pushedOut = Bucket(full: configuration.pushedOutBurst, at: now)
+        referrals = Bucket(full: configuration.referralBurst, at: now)
         hearsay = Bucket(full: configuration.hearsayBurst, at: now)
     }
 

@@ -64,12 +64,19 @@ struct RefillPace: Sendable {
         notBefore = now
     }
 
+    /// Counts, but does not slow down.
+    mutating func refusedOnce() { refusals += 1 }
+
     mutating func refused(
-        at now: Instant, isUrgent: Bool, _ configuration: MembershipConfiguration,
+        at now: Instant, neighbours: Int, _ configuration: MembershipConfiguration,
         _ generator: inout Generator
     ) {
         refusals += 1
-        let longest = isUrgent ? configuration.refillUrgent : configuration.refillLast
+        let longest =
+            neighbours == 0
+            ? configuration.refillFirst
+            : neighbours + 1 < configuration.activeMax
+                ? configuration.refillUrgent : configuration.refillLast
         delay = min(max(delay * 2, configuration.refillFirst), longest)
         notBefore = max(notBefore, now + generator.spread(delay))
     }

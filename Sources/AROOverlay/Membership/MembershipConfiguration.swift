@@ -83,9 +83,15 @@ public struct MembershipConfiguration: Sendable {
     /// Peers whose allowance is remembered. A guess.
     public var allowancesMax = 32
     /// Neighbours that others may push out by joins and requests of high priority: at once, and then
-    /// each second. Guesses: ten thousand nodes that join through one in a minute.
-    public var pushedOutBurst = 512
-    public var pushedOutPerSecond = 256
+    /// each second. A guess. What joins beyond that is passed on without becoming a neighbour: if
+    /// each newcomer pushed out another before that one had links of its own, the network would grow
+    /// as a chain.
+    public var pushedOutBurst = 16
+    public var pushedOutPerSecond = 4
+    /// Joins passed on: at once, and then each second. Guesses: ten thousand nodes that join through
+    /// one in a minute.
+    public var referralBurst = 512
+    public var referralsPerSecond = 256
     /// Strangers that we turn to because somebody named them: at once, and then each second. A
     /// guess; it bounds the handshakes that a liar can have us send to addresses that he made up.
     public var hearsayBurst = 32

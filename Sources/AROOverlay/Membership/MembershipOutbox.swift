@@ -37,7 +37,8 @@ public enum NeighbourLoss: String, Hashable, Sendable, CaseIterable {
 
 /// What was dropped or refused, by stable names.
 public enum MembershipDrop: Int, Hashable, CaseIterable, Sendable {
-    case foreignSwarm, overAllowance, notNeighbour, unsolicited, pushedOutRate, hearsayRate
+    case foreignSwarm, overAllowance, notNeighbour, unsolicited, pushedOutRate, referralRate,
+        hearsayRate
     case contactUnusable, networkFull
 
     public var name: String {
@@ -47,6 +48,7 @@ public enum MembershipDrop: Int, Hashable, CaseIterable, Sendable {
         case .notNeighbour: "membership-not-neighbour"
         case .unsolicited: "membership-unsolicited"
         case .pushedOutRate: "membership-pushed-out-rate"
+        case .referralRate: "membership-referral-rate"
         case .hearsayRate: "membership-hearsay-rate"
         case .contactUnusable: "membership-contact-unusable"
         case .networkFull: "membership-network-full"

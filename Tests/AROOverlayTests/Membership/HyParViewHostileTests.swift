@@ -248,7 +248,7 @@ struct HyParViewHostileTests {
         case 0: return .join(addresses: [])
         case 1: return .forwardJoin(some(1)[0], hopsLeft: chance.below(11))
         case 2: return .neighbour(chance.chance(1, in: 2) ? .low : .high)
-        case 3: return .neighbourReply(accepted: chance.chance(1, in: 2))
+        case 3: return .neighbourReply(accepted: chance.chance(1, in: 2), some(chance.below(9)))
         case 4: return .disconnect(MembershipDisconnect(rawValue: UInt8(chance.below(3)))!)
         case 5:
             let origin = some(1)[0]
