@@ -53,7 +53,7 @@ extension Gossip {
             if !members.isEmpty {
                 membership.offered(members, at: now, book: &book, into: &membershipOut)
             }
-            out.events.append(.isolated)
+            if membership.activeCount == 0 { out.events.append(.isolated) }
         }
     }
 

@@ -245,6 +245,7 @@ final class FailureWorld {
         case .lost(let peer): losses.append((i, Int(peer.index)))
         case .suspectedSelf(let incarnation): selfSuspicions.append((i, incarnation))
         case .roundTrip(let peer, let time, _): roundTrips.append((i, Int(peer.index), time))
+        case .neighbours: break
         }
     }
 
