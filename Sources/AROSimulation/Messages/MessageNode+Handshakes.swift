@@ -94,7 +94,10 @@ extension MessageNode {
         attempts[i].sentAt = now
         var pause = limits.addressStagger
         if place == count - 1 {
-            pause = limits.handshakeRetransmit * Int64(1 << min(round, 16))
+            let usual = min(
+                max(handshakeTimes.bound, limits.handshakeRetransmitMin),
+                limits.handshakeRetransmitMax)
+            pause = usual * Int64(1 << min(round, 16))
             pause += .nanoseconds(Int64(chance.below(Int(pause.nanoseconds / 8) + 1)))
         }
         attempts[i].nextAt = min(now + pause, attempts[i].startedAt + limits.handshakeTimeout)
@@ -149,6 +152,11 @@ extension MessageNode {
         guard establish(packet, isProven: true, at: now) else { return }
         // Karn: nothing is learnt from an answer to one of several.
         let roundTrip = attempt.transmissions == 1 ? now - attempt.sentAt : nil
+        if let roundTrip {
+            handshakeTimes.measured(roundTrip)
+        } else {
+            handshakeTimes.wasAmbiguous()
+        }
         commons.heard(packet.sender, at: address)
         tell(
             .peerConnected(

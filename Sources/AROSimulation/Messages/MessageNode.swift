@@ -34,6 +34,8 @@ public struct MessageNode: ~Copyable {
     /// Streams that were written to and whose writer was not told of room since.
     var written: [ContentStream] = []
     var chance: Generator
+    /// As the transport's: how long handshakes take.
+    var handshakeTimes: PopulationTime
     public internal(set) var messages = MessageCounters()
 
     init(_ birth: Birth, _ commons: Commons) {
@@ -44,6 +46,8 @@ public struct MessageNode: ~Copyable {
         handle = commons.register(identity.id, as: birth.node, at: birth.address)
         self.commons = commons
         chance = generator.fork("transport")
+        handshakeTimes = PopulationTime(
+            first: commons.configuration.transport.endpoint.handshakeRetransmitMax)
         participant = Participant(
             configuration: commons.configuration, identity: identity, seed: generator.next(),
             at: birth.now, wallClock: birth.wallClock)
