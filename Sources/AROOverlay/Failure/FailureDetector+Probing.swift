@@ -93,6 +93,13 @@ extension FailureDetector {
                 if probes.count < count { return }
             }
         }
+        if probes[p].checkAt <= now {
+            probes[p].checkAt = .distantFuture
+            let isFresh = timely.map { now - $0 <= configuration.checkBefore } ?? false
+            if configuration.isSelfAware, !isFresh {
+                checkOurselves(p, at: now, book: book, into: &out)
+            }
+        }
         if !probes[p].isHeard, probes[p].nextPing <= now {
             ping(p, at: now, book: book, into: &out)
         }
@@ -107,7 +114,10 @@ extension FailureDetector {
         }
         probes[p].stage = .indirect
         probes[p].stageEnd = now + configuration.indirectTimeout * health.scale
-        if !probes[p].isInduced { askHelpers(p, at: now, book: book, into: &out) }
+        guard !probes[p].isInduced else { return }
+        askHelpers(p, at: now, book: book, into: &out)
+        // With luck we know of ourselves before it matters.
+        if configuration.isSelfAware, !isWell(at: now) { checkNeighbour(at: now, book, into: &out) }
     }
 
     private mutating func nackRequesters(_ p: Int, into out: inout FailureOutbox) {
@@ -161,15 +171,22 @@ extension FailureDetector {
     private mutating func checkOurselves(
         _ p: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
     ) {
+        if !checkNeighbour(at: now, book, into: &out) {
+            askHelpers(p, at: now, book: book, into: &out)
+        }
+    }
+
+    @discardableResult
+    private mutating func checkNeighbour(
+        at now: Instant, _ book: borrowing PeerBook, into out: inout FailureOutbox
+    ) -> Bool {
         var best: Int?
         for i in watches.indices where !watches[i].isProbed {
             if best.map({ watches[i].heard > watches[$0].heard }) ?? true { best = i }
         }
-        if let best {
-            begin(best, isInduced: false, at: now, book: book, into: &out)
-        } else {
-            askHelpers(p, at: now, book: book, into: &out)
-        }
+        guard let best else { return false }
+        begin(best, isInduced: false, at: now, book: book, into: &out)
+        return true
     }
 
     /// Tells the co-watchers, which look for themselves at once.
@@ -210,13 +227,14 @@ extension FailureDetector {
         let end = max(probe.suspectedAt + time, probe.first + configuration.evidenceMin)
         // Not in the past, which would look as if we had slept.
         probes[p].stageEnd = max(end, now)
+        probes[p].checkAt = max(probes[p].stageEnd - configuration.checkBefore, now)
     }
 
     /// Whether anybody has answered us in time of late. If nobody has, we are cut off, or our input
     /// is stuck, and what looks like another's death is more likely our own fault: then a verdict
     /// takes the longest time that Lifeguard has for the slowest. The paper leaves this to the
     /// confirmations that do not come; but those of a few co-watchers may have died with the suspect.
-    private func isWell(at now: Instant) -> Bool {
+    func isWell(at now: Instant) -> Bool {
         !configuration.isSelfAware || timely.map { now - $0 <= configuration.wellFor } ?? false
     }
 

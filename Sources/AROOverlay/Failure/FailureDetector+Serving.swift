@@ -71,8 +71,11 @@ extension FailureDetector {
 
     /// An answer came in time: we are well.
     mutating func wasTimely(at now: Instant) {
+        let hasRecovered = !isWell(at: now)
         timely = now
         for p in probes.indices where probes[p].stage == .suspected {
+            // What nobody answered while we were not well proves nothing.
+            if hasRecovered { probes[p].restart(at: now) }
             setVerdictTime(p, at: now)
         }
     }
