@@ -215,8 +215,11 @@ extension FailureDetector {
         let time: Duration
         if isWell(at: now) {
             var possible = 0
+            // All have been told, and by now look themselves and confirm, or vouch.
+            let isTold = now - probe.suspectedAt >= configuration.timeoutMax * 2
             forEachCoWatcher(i) { peer in
-                let isSilent = probe.helpers.contains(peer) && !probe.nacked.contains(peer)
+                let isSilent =
+                    (isTold || probe.helpers.contains(peer)) && !probe.nacked.contains(peer)
                 if !isSilent || probe.accusers.contains(peer) { possible += 1 }
             }
             time = suspicionTime(confirmations: probe.accusers.count, possible: possible)
@@ -227,7 +230,9 @@ extension FailureDetector {
         let end = max(probe.suspectedAt + time, probe.first + configuration.evidenceMin)
         // Not in the past, which would look as if we had slept.
         probes[p].stageEnd = max(end, now)
-        probes[p].checkAt = max(probes[p].stageEnd - configuration.checkBefore, now)
+        let doubtful = (timely ?? now) + configuration.wellFor
+        probes[p].checkAt = max(
+            min(probes[p].stageEnd, doubtful) - configuration.checkBefore, now)
     }
 
     /// Whether anybody has answered us in time of late. If nobody has, we are cut off, or our input
