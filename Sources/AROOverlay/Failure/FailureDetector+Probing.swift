@@ -157,9 +157,9 @@ extension FailureDetector {
         _ p: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
     ) {
         suspect(p, at: now, book: book, into: &out)
-        let hasSilentHelper = probes[p].helpers.count > probes[p].nacked.count
+        let hasSilentHelper = probes[p].nacked.count < max(probes[p].helpers.count, 1)
         guard configuration.isSelfAware, hasSilentHelper, !isWell(at: now) else { return }
-        // The fault may be ours (Lifeguard §IV.A).
+        // The fault may be ours (Lifeguard §IV.A); as in memberlist, also where there is no helper.
         health.worsened(by: 1, atMost: configuration.healthMax, at: now)
         checkOurselves(p, at: now, book: book, into: &out)
     }
@@ -261,7 +261,9 @@ extension FailureDetector {
         // ourselves that ends well brings the verdict at once.
         setVerdictTime(p, at: now)
         guard probes[p].stageEnd <= now else {
-            health.worsened(by: 1, atMost: configuration.healthMax, at: now)
+            if watches.count > 1 {
+                health.worsened(by: 1, atMost: configuration.healthMax, at: now)
+            }
             return checkOurselves(p, at: now, book: book, into: &out)
         }
         let probe = probes.remove(at: p)

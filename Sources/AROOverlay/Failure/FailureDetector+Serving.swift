@@ -73,10 +73,13 @@ extension FailureDetector {
     mutating func wasTimely(at now: Instant) {
         let hasRecovered = !isWell(at: now)
         timely = now
-        for p in probes.indices where probes[p].stage == .suspected {
-            // What nobody answered while we were not well proves nothing.
-            if hasRecovered { probes[p].restart(at: now) }
-            setVerdictTime(p, at: now)
+        for p in probes.indices {
+            // What nobody answered while nobody answered anything proves nothing.
+            let isSuspected = probes[p].stage == .suspected
+            if hasRecovered, isSuspected || now - probes[p].first > configuration.wellFor {
+                probes[p].restart(at: now)
+            }
+            if isSuspected { setVerdictTime(p, at: now) }
         }
     }
 

@@ -177,7 +177,7 @@ struct FailureDetectionTests {
         world.kill(1)
         world.run(for: .seconds(12))
         #expect(world.verdicts.isEmpty, "the fault may be our own")
-        world.run(for: .seconds(12))
+        world.run(for: .seconds(40))
         #expect(world.verdicts.count == 1)
     }
 
