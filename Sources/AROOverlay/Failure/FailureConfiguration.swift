@@ -66,9 +66,12 @@ public struct FailureConfiguration: Sendable {
     /// machine's scheduling, less than half a probe.
     public var lateMin = Duration.milliseconds(250)
     /// Who got no answer in time for this long is not sure to be well, and judges nobody before he
-    /// is, or before the longest suspicion has run out. A guess: one direct and one indirect probe,
-    /// and half as long again.
-    public var wellFor = Duration.milliseconds(1_500)
+    /// is, or before the longest suspicion has run out. Less than ``evidenceMin``: whose input is
+    /// stuck got his last answer before the suspect's first one was due.
+    public var wellFor = Duration.seconds(3)
+    /// This long before a verdict, or before we would not be sure to be well, we see how we are
+    /// ourselves, if no answer came in time since: by a ping to another neighbour. A guess: one direct probe, sent twice.
+    public var checkBefore = Duration.seconds(1)
     /// Who is not sure to be well waits this many times the longest suspicion at most, as his health
     /// has it: 66 s, twice as long as the slowest members of Lifeguard's experiments hang (32.8 s).
     public var unwellScaleMax: Int64 = 5

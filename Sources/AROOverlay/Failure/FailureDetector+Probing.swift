@@ -93,6 +93,13 @@ extension FailureDetector {
                 if probes.count < count { return }
             }
         }
+        if probes[p].checkAt <= now {
+            probes[p].checkAt = .distantFuture
+            let isFresh = timely.map { now - $0 <= configuration.checkBefore } ?? false
+            if configuration.isSelfAware, !isFresh {
+                checkOurselves(p, at: now, book: book, into: &out)
+            }
+        }
         if !probes[p].isHeard, probes[p].nextPing <= now {
             ping(p, at: now, book: book, into: &out)
         }
@@ -107,7 +114,10 @@ extension FailureDetector {
         }
         probes[p].stage = .indirect
         probes[p].stageEnd = now + configuration.indirectTimeout * health.scale
-        if !probes[p].isInduced { askHelpers(p, at: now, book: book, into: &out) }
+        guard !probes[p].isInduced else { return }
+        askHelpers(p, at: now, book: book, into: &out)
+        // With luck we know of ourselves before it matters.
+        if configuration.isSelfAware, !isWell(at: now) { checkNeighbour(at: now, book, into: &out) }
     }
 
     private mutating func nackRequesters(_ p: Int, into out: inout FailureOutbox) {
@@ -147,9 +157,9 @@ extension FailureDetector {
         _ p: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
     ) {
         suspect(p, at: now, book: book, into: &out)
-        let hasSilentHelper = probes[p].helpers.count > probes[p].nacked.count
+        let hasSilentHelper = probes[p].nacked.count < max(probes[p].helpers.count, 1)
         guard configuration.isSelfAware, hasSilentHelper, !isWell(at: now) else { return }
-        // The fault may be ours (Lifeguard §IV.A).
+        // The fault may be ours (Lifeguard §IV.A); as in memberlist, also where there is no helper.
         health.worsened(by: 1, atMost: configuration.healthMax, at: now)
         checkOurselves(p, at: now, book: book, into: &out)
     }
@@ -161,15 +171,22 @@ extension FailureDetector {
     private mutating func checkOurselves(
         _ p: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
     ) {
+        if !checkNeighbour(at: now, book, into: &out) {
+            askHelpers(p, at: now, book: book, into: &out)
+        }
+    }
+
+    @discardableResult
+    private mutating func checkNeighbour(
+        at now: Instant, _ book: borrowing PeerBook, into out: inout FailureOutbox
+    ) -> Bool {
         var best: Int?
         for i in watches.indices where !watches[i].isProbed {
             if best.map({ watches[i].heard > watches[$0].heard }) ?? true { best = i }
         }
-        if let best {
-            begin(best, isInduced: false, at: now, book: book, into: &out)
-        } else {
-            askHelpers(p, at: now, book: book, into: &out)
-        }
+        guard let best else { return false }
+        begin(best, isInduced: false, at: now, book: book, into: &out)
+        return true
     }
 
     /// Tells the co-watchers, which look for themselves at once.
@@ -198,8 +215,11 @@ extension FailureDetector {
         let time: Duration
         if isWell(at: now) {
             var possible = 0
+            // All have been told, and by now look themselves and confirm, or vouch.
+            let isTold = now - probe.suspectedAt >= configuration.timeoutMax * 2
             forEachCoWatcher(i) { peer in
-                let isSilent = probe.helpers.contains(peer) && !probe.nacked.contains(peer)
+                let isSilent =
+                    (isTold || probe.helpers.contains(peer)) && !probe.nacked.contains(peer)
                 if !isSilent || probe.accusers.contains(peer) { possible += 1 }
             }
             time = suspicionTime(confirmations: probe.accusers.count, possible: possible)
@@ -210,13 +230,16 @@ extension FailureDetector {
         let end = max(probe.suspectedAt + time, probe.first + configuration.evidenceMin)
         // Not in the past, which would look as if we had slept.
         probes[p].stageEnd = max(end, now)
+        let doubtful = (timely ?? now) + configuration.wellFor
+        probes[p].checkAt = max(
+            min(probes[p].stageEnd, doubtful) - configuration.checkBefore, now)
     }
 
     /// Whether anybody has answered us in time of late. If nobody has, we are cut off, or our input
     /// is stuck, and what looks like another's death is more likely our own fault: then a verdict
     /// takes the longest time that Lifeguard has for the slowest. The paper leaves this to the
     /// confirmations that do not come; but those of a few co-watchers may have died with the suspect.
-    private func isWell(at now: Instant) -> Bool {
+    func isWell(at now: Instant) -> Bool {
         !configuration.isSelfAware || timely.map { now - $0 <= configuration.wellFor } ?? false
     }
 
@@ -238,7 +261,9 @@ extension FailureDetector {
         // ourselves that ends well brings the verdict at once.
         setVerdictTime(p, at: now)
         guard probes[p].stageEnd <= now else {
-            health.worsened(by: 1, atMost: configuration.healthMax, at: now)
+            if watches.count > 1 {
+                health.worsened(by: 1, atMost: configuration.healthMax, at: now)
+            }
             return checkOurselves(p, at: now, book: book, into: &out)
         }
         let probe = probes.remove(at: p)

@@ -71,9 +71,15 @@ extension FailureDetector {
 
     /// An answer came in time: we are well.
     mutating func wasTimely(at now: Instant) {
+        let hasRecovered = !isWell(at: now)
         timely = now
-        for p in probes.indices where probes[p].stage == .suspected {
-            setVerdictTime(p, at: now)
+        for p in probes.indices {
+            // What nobody answered while nobody answered anything proves nothing.
+            let isSuspected = probes[p].stage == .suspected
+            if hasRecovered, isSuspected || now - probes[p].first > configuration.wellFor {
+                probes[p].restart(at: now)
+            }
+            if isSuspected { setVerdictTime(p, at: now) }
         }
     }
 

@@ -39,6 +39,8 @@ struct Probe: Sendable {
     /// When the first ping was sent; later by as long as we did not run ourselves since.
     var first: Instant
     var suspectedAt: Instant
+    /// When to see how we are ourselves, shortly before the verdict.
+    var checkAt = Instant.distantFuture
     /// When helpers were last asked.
     var asked: Instant?
     /// Nothing was exchanged with the peer before.
@@ -72,7 +74,7 @@ struct Probe: Sendable {
     }
 
     /// When there is something to do about it.
-    var deadline: Instant { isHeard ? stageEnd : min(stageEnd, nextPing) }
+    var deadline: Instant { isHeard ? stageEnd : min(stageEnd, nextPing, checkAt) }
 
     /// A ping is being sent. Returns its number.
     mutating func transmitted(at now: Instant) -> UInt32 {
@@ -101,7 +103,13 @@ struct Probe: Sendable {
         nextPing = now
         first += time
         suspectedAt += time
+        if checkAt != .distantFuture { checkAt = max(checkAt, now) }
         sent = InlineArray(repeating: .distantFuture)
+    }
+
+    /// The evidence begins anew, with a ping at once.
+    mutating func restart(at now: Instant) {
+        (first, suspectedAt, nextPing) = (now, now, now)
     }
 
     mutating func add(_ requester: Requester) {

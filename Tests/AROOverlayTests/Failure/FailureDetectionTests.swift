@@ -39,7 +39,7 @@ struct FailureDetectionTests {
             "each watcher's p50 \(all[all.count / 2].seconds) max \(all.last!.seconds)")
         #expect(first[first.count / 2] <= .milliseconds(4_700))
         #expect(all[all.count / 2] <= .milliseconds(5_200))
-        #expect(all.last! <= .seconds(10))
+        #expect(all.last! <= .seconds(15), "within one unconfirmed suspicion")
         #expect(first.first! >= FailureConfiguration().evidenceMin)
     }
 
@@ -177,7 +177,7 @@ struct FailureDetectionTests {
         world.kill(1)
         world.run(for: .seconds(12))
         #expect(world.verdicts.isEmpty, "the fault may be our own")
-        world.run(for: .seconds(12))
+        world.run(for: .seconds(40))
         #expect(world.verdicts.count == 1)
     }
 
