@@ -123,7 +123,10 @@ public struct Gossip: ~Copyable {
     ) {
         refreshVitals()
         detector.heard(from: peer, at: now, into: &failureOut)
-        if let roundTrip { measured(roundTrip, to: peer, nil, at: now, book: book) }
+        if let roundTrip {
+            detector.measured(roundTrip, at: now)
+            measured(roundTrip, to: peer, nil, at: now, book: book)
+        }
         route(at: now, book: &book, identity: identity, into: &out)
     }
 
