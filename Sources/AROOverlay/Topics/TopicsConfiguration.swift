@@ -10,7 +10,7 @@ public struct PlumtreeConfiguration: Sendable {
     public var optimisationHops = 4
     /// The same where the other one announces it later: fewer hops for more time, against loss. A
     /// guess, with the least time between two such changes.
-    public var shorteningHops = 5
+    public var shorteningHops = 4
     public var shorteningInterval = Duration.seconds(5)
     /// The tree is changed for fewer hops only after so many posts of one publisher in a row. A
     /// guess.
