@@ -57,7 +57,7 @@ extension MemberReport {
 
     var offers: String {
         guard !models.isEmpty else { return "-" }
-        return models.map { "\($0.name) (\($0.slotsFree) of \($0.slots) free)" }
+        return models.map { "\(Terminal.plain($0.name)) (\($0.slotsFree) of \($0.slots) free)" }
             .joined(separator: ", ")
     }
 }

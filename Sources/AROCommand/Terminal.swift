@@ -15,6 +15,18 @@ enum Terminal {
     /// Writes a line to standard output at once, whatever it is connected to.
     static func line(_ text: String) throws { try write(Array((text + "\n").utf8)) }
 
+    /// A stranger's words for one line of a terminal: control characters, which could move the cursor
+    /// or begin another line, are replaced.
+    static func plain(_ text: String) -> String {
+        var scalars = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            let isControl = scalar.properties.generalCategory == .control && scalar != "\t"
+            let isSeparator = scalar.value == 0x2028 || scalar.value == 0x2029
+            scalars.append(isControl || isSeparator ? "\u{fffd}" : scalar)
+        }
+        return String(scalars)
+    }
+
     static func write(_ bytes: [UInt8], to descriptor: Int32 = STDOUT_FILENO) throws {
         try bytes.withUnsafeBytes { try write($0, to: descriptor) }
     }

@@ -82,8 +82,8 @@ struct TopicCommand: ParsableCommand {
                     Terminal.error("missed \(missed) posts\n")
                 } else if json.isOn {
                     try Terminal.json(report)
-                } else {
-                    try Terminal.line(report.text)
+                } else if report.payload != nil {
+                    try Terminal.line(Terminal.plain(report.text))
                 }
                 if report.payload != nil { left -= 1 }
                 return left > 0
