@@ -72,6 +72,8 @@ public struct Node: ~Copyable {
         case .shutdown:
             participant.shutDown(at: now, book: &book, into: &self.outbox)
             carry(at: now, into: &outbox)
+            // A session that closes sends nothing more: first the goodbyes, then the end.
+            transport.flush(at: now, into: &outbox.packets)
             transport.closeAll(code: .shuttingDown, at: now)
         }
         carry(at: now, into: &outbox)
