@@ -58,6 +58,8 @@ public struct Node: ~Copyable {
         case .deadline:
             if let at = transport.nextDeadline, at <= now { transport.deadlinePassed(at: now) }
             if let wake = participant.nextDeadline, wake.at <= now { tell(.deadline, at: now) }
+            // Messages on their way out name peers that nobody else may remember.
+            carry(at: now, into: &outbox)
             sweepBook()
         case .request(.peers, let id):
             outbox.effects.append(.reply(id, .peers(peerStatus())))
@@ -72,8 +74,8 @@ public struct Node: ~Copyable {
         case .shutdown:
             participant.shutDown(at: now, book: &book, into: &self.outbox)
             carry(at: now, into: &outbox)
-            // A session that closes sends nothing more: first the goodbyes, then the end.
-            transport.flush(at: now, into: &outbox.packets)
+            // A session that is closing writes nothing but that: first what was said in parting.
+            flush(at: now, into: &outbox)
             transport.closeAll(code: .shuttingDown, at: now)
         }
         carry(at: now, into: &outbox)

@@ -47,6 +47,11 @@ struct OwnAddresses: Sendable {
         return .addressAndPortDependent
     }
 
+    /// Every peer that must stay in the book: another with its handle would take its report away.
+    func forEachUsedHandle(_ body: (PeerHandle) -> Void) {
+        for report in reports { body(report.peer) }
+    }
+
     /// For records: what peers see first, then what we listen on, public addresses before private.
     var best: [SocketAddress] {
         var all = observed.map { [$0] } ?? []

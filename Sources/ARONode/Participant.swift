@@ -138,6 +138,7 @@ public struct Participant: ~Copyable {
         exchange.markUsed(body)
         joins.forEachUsedHandle(body)
         gossip.forEachUsedHandle(body)
+        ownAddresses.forEachUsedHandle(body)
     }
 
     // MARK: Facts

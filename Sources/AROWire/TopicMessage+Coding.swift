@@ -10,9 +10,9 @@ extension TopicMessage {
         let (kind, topic) = try Self.header(from: &reader)
         switch kind {
         case .post:
-            let hops = try reader.hops()
+            let path = try reader.path()
             let head = try TopicPostHead(from: &reader)
-            self = .post(topic, TopicPost(head: head, payload: reader.rest().array), hops: hops)
+            self = .post(topic, TopicPost(head: head, payload: reader.rest().array), path)
         case .have:
             let settled = try reader.flags(below: 2) == 1
             let posts = try reader.posts(withHops: true)
@@ -39,9 +39,9 @@ extension TopicMessage {
 
     public func append(to out: inout [UInt8]) {
         switch self {
-        case .post(let topic, let post, let hops):
+        case .post(let topic, let post, let path):
             out.appendHeader(.post, topic)
-            out.append(UInt8(hops))
+            out.append(path.byte)
             post.head.append(to: &out)
             out.append(contentsOf: post.payload)
         case .have(let topic, let posts, let settled):
@@ -108,7 +108,14 @@ extension ByteReader {
     }
 
     @_lifetime(self: copy self)
-    package mutating func hops() throws(DecodingFailure) -> Int {
+    package mutating func path() throws(DecodingFailure) -> TopicPostPath {
+        let byte = try u8()
+        guard Int(byte & 0x7f) <= TopicMessage.hopsMax else { throw .outOfBounds }
+        return TopicPostPath(hops: Int(byte & 0x7f), isMended: byte & 0x80 != 0)
+    }
+
+    @_lifetime(self: copy self)
+    fileprivate mutating func hops() throws(DecodingFailure) -> Int {
         let hops = Int(try u8())
         guard hops <= TopicMessage.hopsMax else { throw .outOfBounds }
         return hops

@@ -79,7 +79,7 @@ public struct TopicPost: Hashable, Sendable {
 extension TopicPostHead {
     /// Kind, topic and hops come before it.
     static let offset = 34
-    package static let hopsOffset = 33
+    package static let pathOffset = 33
     /// What surrounds a payload.
     package static let byteCount = offset + 32 + 8 + 8 + 64
 

@@ -4,8 +4,8 @@
 /// ```
 /// every message starts   kind u8 · topic 32
 ///
-/// POST     0x40 · hops u8 · publisher 32 · sequence u64 · issued u64 · signature 64 ·
-///                 payload, to the end (0...1,024)                               146 bytes and more
+/// POST     0x40 · hops u8 (0...63, 128 more: mended) · publisher 32 · sequence u64 ·
+///                 issued u64 · signature 64 · payload, to the end (0...1,024)                               146 bytes and more
 /// HAVE     0x41 · flags u8 (1: settled) · posts, each with its hops             the paper's IHAVE
 /// GRAFT    0x42 · flags u8 (1: push to me from now on) · posts
 /// PRUNE    0x43                                                                 33 bytes
@@ -22,7 +22,8 @@
 /// Deviations from the paper. HAVE names many posts (the paper's §3.4 leaves batching open); a
 /// settled one says that its posts were sent long ago, so that waiting for them is of no use. GRAFT
 /// can ask for posts without changing the tree, as a lost datagram is no broken link, and change the
-/// tree without asking for posts. DIGEST is new: it tells what its sender has, so that what was lost
+/// tree without asking for posts. A post that came over a link which is not of the tree goes on as
+/// mended: it, and further copies of it, tell nothing of the tree. DIGEST is new: it tells what its sender has, so that what was lost
 /// on a link without lazy ones beside it is found: of each publisher that was heard lately, every
 /// post below `base`, and none at or above `base + span`; the horizon says for how long the sender
 /// has been in the topic, as it does not want what is older.
@@ -62,7 +63,7 @@ extension TopicID: CustomStringConvertible {
 }
 
 public enum TopicMessage: Hashable, Sendable {
-    case post(TopicID, TopicPost, hops: Int)
+    case post(TopicID, TopicPost, TopicPostPath)
     case have(TopicID, [TopicHave], settled: Bool)
     case graft(TopicID, [TopicPostName], pushes: Bool)
     case prune(TopicID)
@@ -77,6 +78,20 @@ public enum TopicMessage: Hashable, Sendable {
     public static let hopsMax = 63
     /// Sequence numbers are below this, so that sums of them cannot overflow.
     public static let sequenceBound: UInt64 = 1 << 62
+}
+
+/// How a post came: not signed, and of consequence only for the shape of the tree.
+public struct TopicPostPath: Hashable, Sendable {
+    /// Links crossed.
+    public var hops: Int
+    /// Whether one of them is not of the tree.
+    public var isMended: Bool
+
+    public init(hops: Int, isMended: Bool = false) {
+        (self.hops, self.isMended) = (hops, isMended)
+    }
+
+    package var byte: UInt8 { UInt8(hops) | (isMended ? 0x80 : 0) }
 }
 
 /// Which post of a topic. A publisher that signs two posts with one sequence number cheats only its

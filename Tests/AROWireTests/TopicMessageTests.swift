@@ -33,7 +33,8 @@ struct TopicMessageTests {
             isAnswer: true, leavesOut: false, horizon: .milliseconds(12_345), states: states)
         let empty = TopicDigest(isAnswer: false, leavesOut: true, horizon: .zero, states: [])
         return [
-            .post(topic, post([]), hops: 0), .post(topic, post([1, 2, 3]), hops: 63),
+            .post(topic, post([]), TopicPostPath(hops: 0)),
+            .post(topic, post([1, 2, 3]), TopicPostPath(hops: 63, isMended: true)),
             .have(topic, haves, settled: false), .have(topic, [haves[0]], settled: true),
             .graft(topic, [], pushes: true), .graft(topic, posts, pushes: false),
             .prune(topic), .digest(topic, digest), .digest(topic, empty),
@@ -68,7 +69,7 @@ struct TopicMessageTests {
         let have = TopicMessage.have(
             Self.topic, [TopicHave(Self.name(1, 5), hops: 9)], settled: false)
         #expect(have.bytes == [0x41] + topic + [0] + publisher + [1, 0, 0, 0, 0, 0, 0, 0, 5, 9])
-        let post = TopicMessage.post(Self.topic, Self.post([0xaa]), hops: 3).bytes
+        let post = TopicMessage.post(Self.topic, Self.post([0xaa]), TopicPostPath(hops: 3)).bytes
         #expect(post.count == TopicPostHead.byteCount + 1)
         #expect(post[33] == 3)
         #expect(Array(post[34..<66]) == RecordTests.identity(1).id.key.bytes)
@@ -78,9 +79,9 @@ struct TopicMessageTests {
     @Test("the largest payload fits a message, and a larger one is refused")
     func payloadBound() {
         let largest = Self.post(Array(repeating: 7, count: WireLimits.topicPayloadMax))
-        let bytes = TopicMessage.post(Self.topic, largest, hops: 1).bytes
+        let bytes = TopicMessage.post(Self.topic, largest, TopicPostPath(hops: 1)).bytes
         #expect(bytes.count <= WireLimits.messageMax)
-        #expect(decode(bytes) == .success(.post(Self.topic, largest, hops: 1)))
+        #expect(decode(bytes) == .success(.post(Self.topic, largest, TopicPostPath(hops: 1))))
         #expect(decode(bytes + [0]) == .failure(.outOfBounds))
     }
 
@@ -157,7 +158,7 @@ struct TopicMessageTests {
         let header = [0x44] + topic + [0, 0, 0, 0, 0]
         #expect(decode(header + state + state) == .failure(.notCanonical))
         #expect(decode(header + publisher + [0] + zeros + [0x44, 1]) == .failure(.outOfBounds))
-        var hops = TopicMessage.post(Self.topic, Self.post([]), hops: 0).bytes
+        var hops = TopicMessage.post(Self.topic, Self.post([]), TopicPostPath(hops: 0)).bytes
         hops[33] = 64
         #expect(decode(hops) == .failure(.outOfBounds))
         let oversized: [UInt8] = Array(repeating: 0x42, count: WireLimits.messageMax + 1)

@@ -24,10 +24,14 @@ extension Target {
         case .records: Seeds.records
         case .exchangeRequests: Seeds.requests
         case .exchangeAnswers: Seeds.answers
+        case .membership: Seeds.membership.map(\.bytes)
+        case .probes: Seeds.probes.map(\.bytes)
+        case .announcements: Seeds.announcements
+        case .topics: Seeds.topics.map(\.bytes)
         case .block: Seeds.blocks
         case .attestation: [Seeds.attestation().bytes]
         case .proof: [Proof(attestation: Seeds.attestation()).bytes]
-        case .ranges, .walk, .connection, .transport, .overlay, .serving, .fetch: []
+        case .ranges, .walk, .connection, .transport, .overlay, .gossip, .serving, .fetch: []
         }
     }
 }

@@ -5,9 +5,10 @@ enum Target: String, CaseIterable {
     case exchangeRequests = "exchange-requests"
     case exchangeAnswers = "exchange-answers"
     case ranges
+    case membership, probes, announcements, topics
     case block, attestation, proof, walk
     case connection, transport
-    case overlay, serving, fetch
+    case overlay, gossip, serving, fetch
 
     /// Takes one input; returns unless a property is broken.
     func run(_ bytes: [UInt8]) {
@@ -22,6 +23,10 @@ enum Target: String, CaseIterable {
         case .exchangeRequests: WireTargets.exchangeRequests(bytes)
         case .exchangeAnswers: WireTargets.exchangeAnswers(bytes)
         case .ranges: WireTargets.ranges(bytes)
+        case .membership: GossipWireTargets.membership(bytes)
+        case .probes: GossipWireTargets.probes(bytes)
+        case .announcements: GossipWireTargets.announcements(bytes)
+        case .topics: GossipWireTargets.topics(bytes)
         case .block: ContentTargets.block(bytes)
         case .attestation: ContentTargets.attestation(bytes)
         case .proof: ContentTargets.proof(bytes)
@@ -29,6 +34,7 @@ enum Target: String, CaseIterable {
         case .connection: ConnectionTarget.run(bytes)
         case .transport: TransportTarget.run(bytes)
         case .overlay: KademliaTarget.run(bytes)
+        case .gossip: GossipTarget.run(bytes)
         case .serving: ServingTarget.run(bytes)
         case .fetch: FetchTarget.run(bytes)
         }

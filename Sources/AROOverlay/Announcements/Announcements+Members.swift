@@ -96,7 +96,10 @@ extension Announcements {
             return false
         }
         let peer = book.intern(statement.peer)
-        book.suggest(statement.offer.addresses, for: peer)
+        // As elsewhere, who is far away does not send us to addresses near us.
+        let reach = book.addresses(sender).first.map { Reach($0) } ?? .anywhere
+        let usable = reach.usable(statement.offer.addresses, limit: Contact.addressesMax)
+        book.suggest(usable, for: peer)
         let row = row(of: statement, bytes, peer, at: now)
         if case .instead(let victim) = room { evict(victim, into: &out) }
         let age = wallClock(at: now) - statement.issued
@@ -224,14 +227,21 @@ extension Announcements {
         _ i: Int, accuser: PeerHandle, at now: Instant, into out: inout AnnouncementOutbox
     ) {
         let row = directory.rows[i]
-        guard row.peer != accuser, doubts.count < configuration.doubtsMax,
+        guard row.peer != accuser, addDoubt(about: row, at: now) else { return }
+        out.send(.rumour([.obituary(place: row.place, sequence: row.sequence)]), to: row.peer)
+    }
+
+    /// False where there is one already, or no room.
+    @discardableResult
+    mutating func addDoubt(about row: Directory.Row, at now: Instant) -> Bool {
+        guard doubts.count < configuration.doubtsMax,
             !doubts.contains(where: { $0.peer == row.peer })
-        else { return }
+        else { return false }
         doubts.append(
             Doubt(
                 peer: row.peer, place: row.place, sequence: row.sequence,
                 until: now + configuration.doubtTimeout))
-        out.send(.rumour([.obituary(place: row.place, sequence: row.sequence)]), to: row.peer)
+        return true
     }
 
     mutating func settleDoubts(at now: Instant, into out: inout AnnouncementOutbox) {

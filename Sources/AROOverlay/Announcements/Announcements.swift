@@ -145,6 +145,18 @@ public struct Announcements: ~Copyable {
         settleDoubts(at: now, into: &out)
     }
 
+    /// The peer ended its session because it shuts down. The signed goodbye came before, or was
+    /// lost: then nobody watches the peer any more, and it would be held for alive until its
+    /// statement runs out. So it is given a while to say otherwise.
+    public mutating func peerGone(
+        _ peer: PeerHandle, at now: Instant, book: borrowing PeerBook
+    ) {
+        guard let i = directory.index(of: peer, place: Directory.place(of: book.key(peer))),
+            directory.rows[i].state == .alive, !directory.isOwn(i)
+        else { return }
+        addDoubt(about: directory.rows[i], at: now)
+    }
+
     /// Our own verdict about a peer that we watched: its statements up to `incarnation` are over.
     /// It is spread to those who hold one.
     public mutating func obituary(

@@ -202,6 +202,7 @@ public struct Gossip: ~Copyable {
     ) {
         membership.peerGone(peer, at: now, book: &book, into: &membershipOut)
         topics.peerGone(peer, at: now, book: &book, into: &topicsOut)
+        announcements.peerGone(peer, at: now, book: book)
         route(at: now, book: &book, identity: identity, into: &out)
     }
 

@@ -18,6 +18,8 @@ struct MissingPost: Sendable {
     var attempts: UInt8 = 0
     /// Whom it was asked of last.
     var asked: PeerHandle?
+    /// Whether that made the link to it part of the tree.
+    var isGrafted = false
     /// Whether its publisher's own numbers tell that it exists.
     var isProven: Bool
     /// Whether somebody announced it.

@@ -19,13 +19,14 @@ extension Plumtree {
     ///   - bytes: the whole message.
     ///   - payload: its end.
     mutating func received(
-        _ head: TopicPostHead, hops: Int, _ payload: RawSpan, in bytes: RawSpan, from i: Int,
+        _ head: TopicPostHead, _ path: TopicPostPath, _ payload: RawSpan, in bytes: RawSpan,
+        from i: Int,
         wallClock: UnixTime, at now: Instant, into out: inout TopicsOutbox
     ) -> Arrival {
         count { $0.postsReceived += 1 }
         noteHas(head.name, slot: neighbours[i].slot)
         guard !publishers.hasSeen(head.name) else {
-            receivedAgain(head.name, from: i, at: now, into: &out)
+            receivedAgain(head.name, path, from: i, at: now, into: &out)
             return .dropped
         }
         guard checkDates(head.issued, wallClock) else { return .dropped }
@@ -39,7 +40,8 @@ extension Plumtree {
         }
         guard checkSignature(head, payload) else { return forged(by: i) }
         let post = RememberedPost(
-            name: head.name, hops: UInt8(min(hops + 1, TopicMessage.hopsMax)), wasAsked: false,
+            name: head.name, hops: UInt8(min(path.hops + 1, TopicMessage.hopsMax)),
+            isMended: path.isMended,
             source: neighbours[i].peer, at: now, bytes: bytes.array)
         let isOld = wantsAll && head.issued + .seconds(2) < wallClock + (startedAt - now)
         accept(post, isOld: isOld, from: i, at: now, into: &out)
@@ -62,10 +64,12 @@ extension Plumtree {
                 if source.hops != nil { told |= 1 << UInt64(neighbours[n].slot) }
             }
             post.wasAsked = awaited.asked == neighbours[i].peer
+            post.isMended = post.isMended || post.wasAsked && !awaited.isGrafted
+            post.mayRepeat = awaited.attempts > 0
         }
         if post.wasAsked {
             repaired()
-        } else {
+        } else if !post.isMended {
             pushed(post, from: i, awaited, at: now, into: &out)
         }
         let (row, lastEnd) = publishers.saw(
@@ -155,17 +159,22 @@ extension Plumtree {
 
     /// A post that was seen before.
     private mutating func receivedAgain(
-        _ name: TopicPostName, from i: Int, at now: Instant, into out: inout TopicsOutbox
+        _ name: TopicPostName, _ path: TopicPostPath, from i: Int, at now: Instant,
+        into out: inout TopicsOutbox
     ) {
         drops.count(.duplicate)
         let peer = neighbours[i].peer
         guard let position = log.position(of: name) else { return }
         let first = log[position]
-        guard first.source != peer else { return }
-        // We asked for it: this is the answer of another one, or a push that came later than we
-        // waited for. If the link is one too many, the next post tells.
-        if first.wasAsked {
-            guard neighbours[i].isEager else { return }
+        guard first.source != peer, !path.isMended, !first.isMended || first.wasAsked else {
+            return
+        }
+        // We asked for it: this may be the answer to that, or a push that came later than we waited
+        // for. If the link is one too many, the next post tells.
+        guard !first.mayRepeat else {
+            guard first.wasAsked, neighbours[i].isEager else { return }
+            // The tree was slow and not broken.
+            repairs = max(repairs - 3, 0)
             lateness.measured(now - first.at + lateness.wait(roundTrip: roundTripMax))
             return
         }

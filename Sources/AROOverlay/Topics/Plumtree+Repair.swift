@@ -62,6 +62,7 @@ extension Plumtree {
             let wait = retryWait(peer, missing[i])
             missing.update(i) { row in
                 row.asked = peer
+                row.isGrafted = false
                 row.attempts += 1
                 row.due = now + wait
             }
@@ -114,10 +115,18 @@ extension Plumtree {
                 end += 1
             }
             let pushes = grafts(peer)
-            if pushes { count { $0.grafts += 1 } }
             let names = requests[start..<end].map { $0.name }
+            if pushes { grafted(for: names) }
             out.send(.graft(topic, names, pushes: pushes), to: peer)
             start = end
+        }
+    }
+
+    private mutating func grafted(for names: [TopicPostName]) {
+        count { $0.grafts += 1 }
+        for name in names {
+            guard let i = missing.index(of: name) else { continue }
+            missing.update(i) { $0.isGrafted = true }
         }
     }
 

@@ -143,7 +143,7 @@ struct Plumtree: Sendable {
         _ = publishers.saw(name, at: now, limit: configuration.publishersMax)
         spread(
             RememberedPost(
-                name: name, hops: 0, wasAsked: false, source: nil, at: now, bytes: bytes),
+                name: name, hops: 0, source: nil, at: now, bytes: bytes),
             told: 0, at: now, into: &out)
     }
 
@@ -180,7 +180,8 @@ struct Plumtree: Sendable {
         out.send(to: peer) { bytes in
             let start = bytes.count
             bytes.append(contentsOf: post.bytes)
-            bytes[start + TopicPostHead.hopsOffset] = post.hops
+            let path = TopicPostPath(hops: Int(post.hops), isMended: post.isMended)
+            bytes[start + TopicPostHead.pathOffset] = path.byte
         }
     }
 
@@ -274,7 +275,7 @@ struct Lateness: Sendable {
     /// - Parameter roundTrip: the largest of our neighbours'; three of them are waited for as long
     ///   as nothing was measured.
     func wait(roundTrip: Duration) -> Duration {
-        let wait = mean.map { $0 + deviation * 2 } ?? roundTrip * 3
+        let wait = mean.map { $0 + deviation * 4 } ?? roundTrip * 3
         return min(max(wait, least, roundTrip / 2), most)
     }
 }

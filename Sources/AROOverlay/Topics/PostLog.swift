@@ -9,7 +9,11 @@ struct RememberedPost: Sendable {
     /// The links that it had crossed when it was here.
     var hops: UInt8
     /// Whether it came because we asked for it.
-    var wasAsked: Bool
+    var wasAsked = false
+    /// Whether it came by a link that is not of the tree, here or before.
+    var isMended = false
+    /// Whether we asked anybody for it: then further copies tell nothing of the tree.
+    var mayRepeat = false
     /// Who sent it; nil if we published it.
     var source: PeerHandle?
     var at: Instant

@@ -18,10 +18,10 @@ extension Topics {
             guard let i = index(of: topic) else { return unknown(topic, peer, at: now, into: &out) }
             guard let n = neighbour(peer, in: i, at: now, book: &book, into: &out) else { return }
             guard kind != .post else {
-                let hops = try reader.hops()
+                let path = try reader.path()
                 let head = try TopicPostHead(from: &reader)
                 return received(
-                    head, hops: hops, reader.rest(), in: bytes, from: n, of: i, at: now,
+                    head, path, reader.rest(), in: bytes, from: n, of: i, at: now,
                     book: &book, into: &out)
             }
             switch try TopicMessage(decoding: bytes) {
@@ -121,12 +121,13 @@ extension Topics {
     // MARK: Details
 
     private mutating func received(
-        _ head: TopicPostHead, hops: Int, _ payload: RawSpan, in bytes: RawSpan, from n: Int,
+        _ head: TopicPostHead, _ path: TopicPostPath, _ payload: RawSpan, in bytes: RawSpan,
+        from n: Int,
         of i: Int, at now: Instant, book: inout PeerBook, into out: inout TopicsOutbox
     ) {
         let peer = swarms[i].tree.neighbours[n].peer
         let arrival = swarms[i].tree.received(
-            head, hops: hops, payload, in: bytes, from: n, wallClock: wallClock(at: now), at: now,
+            head, path, payload, in: bytes, from: n, wallClock: wallClock(at: now), at: now,
             into: &out)
         switch arrival {
         case .dropped: return

@@ -130,7 +130,8 @@ public struct Topics: ~Copyable {
         let post = post(topic, payload, sequence, identity, at: now)
         if swarms[i].tree.neighbours.isEmpty { swarms[i].unheard += 1 }
         swarms[i].tree.publish(
-            post.head.name, TopicMessage.post(topic, post, hops: 0).bytes, at: now, into: &out)
+            post.head.name, TopicMessage.post(topic, post, TopicPostPath(hops: 0)).bytes, at: now,
+            into: &out)
         return sequence
     }
 

@@ -10,7 +10,7 @@ public struct PlumtreeConfiguration: Sendable {
     public var optimisationHops = 4
     /// The same where the other one announces it later: fewer hops for more time, against loss. A
     /// guess, with the least time between two such changes.
-    public var shorteningHops = 5
+    public var shorteningHops = 4
     public var shorteningInterval = Duration.seconds(5)
     /// The tree is changed for fewer hops only after so many posts of one publisher in a row. A
     /// guess.
@@ -18,8 +18,8 @@ public struct PlumtreeConfiguration: Sendable {
     /// How long announcements are gathered for one message. A guess: below most round-trip times.
     public var announceDelay = Duration.milliseconds(50)
     /// The time to wait for a post after somebody announced it is measured: how late pushed posts
-    /// came after announcements, mean and two deviations (RFC 6298 has four, where being too early
-    /// costs more than one post); these are its bounds, guesses.
+    /// came after announcements, mean and four deviations as in RFC 6298; these are its bounds,
+    /// guesses.
     public var waitMin = Duration.milliseconds(100)
     public var waitMax = Duration.seconds(1)
     /// Round-trip time of a neighbour that was not measured. A guess.

@@ -57,11 +57,11 @@ final class Offering: Sendable {
 
     /// Nothing is said where nothing changed.
     private func tell(_ change: (inout Offer) -> Void) {
-        let offer = current.withLock { offer -> Offer? in
+        // Submitted under the lock, so that the last change is the last one to arrive.
+        current.withLock { offer in
             let before = offer
             change(&offer)
-            return offer == before ? nil : offer
+            if offer != before { _ = loop.submit(.offer(offer)) { _ in } }
         }
-        if let offer { _ = loop.submit(.offer(offer)) { _ in } }
     }
 }

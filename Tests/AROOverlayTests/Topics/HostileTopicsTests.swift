@@ -30,7 +30,7 @@ struct HostileTopicsTests {
             topic: Self.topic, payload: [1, 2, 3],
             sequence: TopicPost.firstSequence(at: world.wallClock) + sequence,
             issued: world.wallClock + (.zero - age), signedBy: world.nodes[i].identity)
-        return TopicMessage.post(Self.topic, post, hops: 0).bytes
+        return TopicMessage.post(Self.topic, post, TopicPostPath(hops: 0)).bytes
     }
 
     @Test("a mutated post is neither delivered nor forwarded, and who insists is left and kept out")
@@ -127,7 +127,7 @@ struct HostileTopicsTests {
             let name = TopicPostName(publisher: PeerID(key: Bits256(k, 0, 0, 0)), sequence: k)
             log.append(
                 RememberedPost(
-                    name: name, hops: 0, wasAsked: false, source: nil, at: .origin,
+                    name: name, hops: 0, source: nil, at: .origin,
                     bytes: Array(repeating: 0, count: k < 250 ? 10 : 300)), configuration)
             #expect(log.count <= 10 && log.byteCount <= 1_000)
             _ = publishers.saw(name, at: .origin + .seconds(Int64(k)), limit: 20)

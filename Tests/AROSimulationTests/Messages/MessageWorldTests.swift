@@ -180,16 +180,18 @@ private func isUnreachable(_ replies: [Reply]) -> Bool {
     }
 
     @Test func `goodbyes are heard and idle sessions forgotten`() {
-        var world = World.joined(6)
+        var world = World.joined(20)
         let before = world.withResident(0) { $0.sessionCount(at: world.now) } ?? 0
-        #expect(before == 5)
+        #expect(before == 19)
         world.stop(3)
         world.run(for: .seconds(1))
         let after = world.withResident(0) { $0.sessionCount(at: world.now) } ?? 0
-        #expect(after == 4)
+        #expect(after == 18)
+        // Neighbours go on to watch each other; who is none is forgotten.
         world.run(for: .minutes(5))
         let later = world.withResident(0) { $0.sessionCount(at: world.now) } ?? 0
-        #expect(later == 0)
+        #expect(later < after)
+        #expect(later > 0)
     }
 
     @Test func `the same seed gives the same trace, another one another`() {
@@ -209,7 +211,11 @@ private func isUnreachable(_ replies: [Reply]) -> Bool {
             sum + (world.withResident(node) { $0.messages } ?? MessageCounters())
         }
         #expect(counts.sent.kademlia.messages > 8)
-        #expect(counts.sent == counts.received, "nothing is lost here")
-        #expect(counts.sent.all == counts.sent.kademlia)
+        #expect(counts.sent.membership.messages > 8)
+        #expect(counts.sent.announcement.messages > 8)
+        // Nothing is lost here, but some are under way.
+        #expect(counts.received.all.messages <= counts.sent.all.messages)
+        #expect(counts.received.all.messages * 10 > counts.sent.all.messages * 8)
+        #expect(counts.sent.topic.messages + counts.sent.other.messages == 0)
     }
 }
