@@ -211,4 +211,5 @@ struct Status: Decodable, Hashable, Sendable {
     var rootsProvided: Int
     var fetchesRunning: Int
     var storeBytes: Int
+    var topics: Int
 }
