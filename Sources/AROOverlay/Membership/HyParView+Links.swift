@@ -50,6 +50,8 @@ extension HyParView {
     ) -> Bool {
         guard let i = neighbours.firstIndex(where: { $0.peer == peer }) else { return false }
         neighbours.remove(at: i)
+        // Searches with a neighbour left have become rare; without any they begin anew.
+        if neighbours.isEmpty { isolation = nil }
         pace.hurry(at: now)
         out.events.append(.neighbourDown(peer, loss))
         return true

@@ -1,0 +1,116 @@
+import AROPrimitives
+import AROWire
+import Testing
+
+@testable import AROOverlay
+
+@Suite struct GossipTests {
+    /// Twenty nodes that joined through the first, and a quarter of a minute.
+    private func network(seed: UInt64) -> GossipWorld {
+        let world = GossipWorld(seed: seed)
+        for _ in 0..<20 {
+            let i = world.add()
+            if i > 0 { world.join(i, through: 0) }
+        }
+        world.run(.seconds(15))
+        return world
+    }
+
+    @Test func allKnowAllAndEverybodyHasNeighbours() {
+        let world = network(seed: 1)
+        for i in world.nodes.indices {
+            #expect(world.nodes[i].gossip.memberCount == 19, "node \(i)")
+            #expect(!world.nodes[i].gossip.neighbours.isEmpty, "node \(i)")
+        }
+    }
+
+    @Test func whoDiesIsKnownToBeDeadByAllAndNoNeighbourAnyMore() {
+        let world = network(seed: 2)
+        world.kill(7)
+        world.run(.seconds(20))
+        for i in world.living {
+            #expect(world.state(of: 7, at: i) == .failed, "node \(i)")
+            let node = world.nodes[i]
+            let ids = node.gossip.neighbours.map { node.book.id($0) }
+            #expect(!ids.contains(world.nodes[7].id), "node \(i)")
+        }
+        for i in world.living {
+            for j in world.living where i != j {
+                #expect(world.state(of: j, at: i) == .alive, "node \(j) at node \(i)")
+            }
+        }
+    }
+
+    @Test func whoSaysGoodbyeHasLeftAndNotFailed() {
+        let world = network(seed: 3)
+        world.leave(4)
+        world.run(.seconds(10))
+        for i in world.living { #expect(world.state(of: 4, at: i) == .left, "node \(i)") }
+    }
+
+    @Test func whoShutsDownAndWhoseGoodbyeIsLostIsNotHeldForAlive() {
+        let world = network(seed: 4)
+        world.vanish(5)
+        world.run(.seconds(15))
+        for i in world.living { #expect(world.state(of: 5, at: i) == .failed, "node \(i)") }
+    }
+
+    @Test func ofTwoNodesTheOneLeftSaysThatItIsIsolatedAndTakesTheOtherBack() {
+        let world = GossipWorld(seed: 5)
+        let first = world.add()
+        let second = world.add()
+        world.join(second, through: first)
+        world.run(.minutes(30))
+        world.kill(second)
+        world.nodes[first].events.removeAll()
+        // In good time, however long it had one neighbour only before.
+        world.run(.seconds(45))
+        #expect(world.nodes[first].events.contains { $0.event == .isolated })
+        let third = world.add()
+        world.join(third, through: first)
+        world.run(.seconds(5))
+        #expect(world.nodes[first].gossip.neighbours.count == 1)
+        #expect(world.state(of: third, at: first) == .alive)
+    }
+
+    @Test func subscribersWhoFoundEachOtherGetWhatIsPublished() throws {
+        let world = network(seed: 6)
+        let topic = try #require(TopicID(name: "news"))
+        for i in [3, 9, 14] {
+            try world.act(i) { node, out in
+                try node.gossip.subscribe(
+                    topic, at: world.now, book: &node.book, identity: node.identity, into: &out)
+            }
+        }
+        for i in [9, 14] {
+            world.act(i) { node, out in
+                let peer = node.book.intern(world.nodes[3].id)
+                node.gossip.found(
+                    [peer], in: topic, at: world.now, book: &node.book, identity: node.identity,
+                    into: &out)
+            }
+        }
+        world.run(.seconds(5))
+        try world.act(9) { node, out in
+            _ = try node.gossip.publish(
+                [1, 2, 3], in: topic, at: world.now, book: &node.book, identity: node.identity,
+                into: &out)
+        }
+        world.run(.seconds(5))
+        #expect(world.nodes[3].posts == [[1, 2, 3]])
+        #expect(world.nodes[14].posts == [[1, 2, 3]])
+        #expect(world.nodes[0].posts.isEmpty)
+    }
+
+    @Test func aSweepOfTheBookKeepsAllThatGossipUses() {
+        let world = network(seed: 7)
+        for i in world.nodes.indices { world.sweep(i) }
+        world.kill(11)
+        world.run(.seconds(30))
+        for i in world.living {
+            world.sweep(i)
+            #expect(world.state(of: 11, at: i) == .failed, "node \(i)")
+            #expect(world.nodes[i].gossip.memberCount == 18, "node \(i)")
+        }
+    }
+}
