@@ -90,8 +90,8 @@ extension Seeds {
         let name = TopicPostName(publisher: identity().id, sequence: 8)
         let state = TopicDigest.State(publisher: identity().id, base: 5, span: 9)
         return [
-            .post(topic, post, hops: 3),
-            .have(topic, [TopicHave(name, hops: 2)], settled: true),
+            .post(topic, post, TopicPostPath(hops: 3)),
+            .have(topic, [TopicHave(name, TopicPostPath(hops: 2))], settled: true),
             .graft(topic, [name], pushes: true), .prune(topic),
             .digest(
                 topic,

@@ -191,7 +191,9 @@ struct GossipTarget: ~Copyable {
             let post = TopicPost(
                 topic: topic, payload: input.run(20), sequence: run + input.number() % 2_000,
                 issued: Self.wallClock, signedBy: Self.author(input.byte() % 6))
-            return TopicMessage.post(topic, post, hops: input.below(64)).bytes
+            return TopicMessage.post(
+                topic, post, TopicPostPath(hops: input.below(64), isMended: input.flag())
+            ).bytes
         default:
             let name = TopicPostName(
                 publisher: ids[input.below(Self.peerCount)], sequence: input.number())
