@@ -91,7 +91,7 @@ extension Seeds {
         let state = TopicDigest.State(publisher: identity().id, base: 5, span: 9)
         return [
             .post(topic, post, TopicPostPath(hops: 3)),
-            .have(topic, [TopicHave(name, TopicPostPath(hops: 2))], settled: true),
+            .have(topic, [TopicHave(name, hops: 2)], settled: true),
             .graft(topic, [name], pushes: true), .prune(topic),
             .digest(
                 topic,
