@@ -62,11 +62,13 @@ extension FailureDetector {
         probes[p].nextPing = now + configuration.repeatInterval * health.scale
     }
 
-    /// What we tell a watched peer of ourselves; others do not learn whom we know.
+    /// What we tell a watched peer of ourselves; others do not learn whom we know. It comes first if
+    /// it is our neighbour itself: who is left out takes it that we are not.
     func vitals(for peer: PeerHandle, _ book: borrowing PeerBook) -> Vitals {
         let reach = book.addresses(peer).first.map { Reach($0) } ?? .anywhere
         var contacts: [Contact] = []
-        for neighbour in vitals.neighbours where neighbour != peer {
+        let isNeighbour = vitals.neighbours.contains(peer)
+        for neighbour in (isNeighbour ? [peer] : []) + vitals.neighbours.filter({ $0 != peer }) {
             guard contacts.count < Vitals.neighboursMax else { break }
             let usable = reach.usable(book.addresses(neighbour), limit: Vitals.addressesMax)
             guard !usable.isEmpty else { continue }

@@ -58,6 +58,7 @@ struct FailureDetectionTests {
         #expect(world.verdicts.isEmpty && world.suspicions.isEmpty)
         #expect(world.members.allSatisfy { $0.detector.localHealth == 0 })
         print("largest message \(world.largestMessage)")
+        #expect(world.lists > 0 && world.denials == 0, "neighbours name each other")
     }
 
     @Test("a link with traffic is not probed, but for its vitals now and then")

@@ -57,6 +57,9 @@ final class FailureWorld {
     var cleared = 0
     var selfSuspicions: [(Int, UInt64)] = []
     var roundTrips: [(by: Int, of: Int, Duration)] = []
+    /// Lists of neighbours that were read, and those of them that left out the reader.
+    var lists = 0
+    var denials = 0
     var largestMessage = 0
 
     private var queue = TimeHeap<Event>()
@@ -245,7 +248,9 @@ final class FailureWorld {
         case .lost(let peer): losses.append((i, Int(peer.index)))
         case .suspectedSelf(let incarnation): selfSuspicions.append((i, incarnation))
         case .roundTrip(let peer, let time, _): roundTrips.append((i, Int(peer.index), time))
-        case .neighbours: break
+        case .neighbours(_, let includeUs):
+            lists += 1
+            if !includeUs { denials += 1 }
         }
     }
 

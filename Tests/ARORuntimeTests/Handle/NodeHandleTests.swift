@@ -12,7 +12,7 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 private let loopback = SocketAddress(ipv4: 0x7f00_0001, port: 0)
 
 /// A directory that is gone when the test is.
-private final class NodeHome: Sendable {
+final class NodeHome: Sendable {
     let path = NSTemporaryDirectory() + "aro-handle-\(UUID().uuidString)"
 
     init() throws {
