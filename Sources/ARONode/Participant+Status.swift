@@ -2,6 +2,7 @@
 
 import AROOverlay
 import AROPrimitives
+import AROWire
 
 extension Participant {
     package func isInTable(_ peer: PeerHandle, book: borrowing PeerBook) -> Bool {
@@ -34,6 +35,9 @@ extension Participant {
     package var passiveView: [PeerHandle] { gossip.passiveView }
     /// Members held for alive, without us.
     package var memberCount: Int { gossip.memberCount }
+
+    /// Where it stands in the space of round-trip times; nil before the first measurement.
+    package var coordinate: Coordinate? { gossip.coordinate }
 
     package func state(of peer: PeerHandle, book: borrowing PeerBook) -> MemberState? {
         gossip.member(peer, book: book)?.state

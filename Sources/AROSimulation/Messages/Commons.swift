@@ -13,6 +13,8 @@ final class Commons {
     /// What the participant at work wants done, and what is being done of it.
     var outbox = ParticipantOutbox()
     var underWay = ParticipantOutbox()
+    /// Copies of the scenario's posts, by all nodes.
+    var posts = PostCopies()
     let configuration: Configuration
     /// The transport's encodings that every handshake carries.
     let introductionByteCount: Int

@@ -37,6 +37,8 @@ public struct MessageNode: ~Copyable {
     /// As the transport's: how long handshakes take.
     var handshakeTimes: PopulationTime
     public internal(set) var messages = MessageCounters()
+    /// Of the post that came last, how many hops it had made.
+    public internal(set) var lastPostHops = 0
 
     init(_ birth: Birth, _ commons: Commons) {
         var entropy = Entropy(seed: birth.identitySeed)
@@ -60,6 +62,30 @@ public struct MessageNode: ~Copyable {
         _ body: (borrowing Participant, borrowing PeerBook) -> R
     ) -> R { body(participant, commons.book) }
 
+    /// Peers with a session, in the order of their ids. What each session carried is not counted.
+    func peerStatus(at now: Instant) -> [PeerStatus] {
+        var rows: [PeerStatus] = []
+        for session in sessions.rows where !session.isConnecting && !session.isIdle(limits, at: now)
+        {
+            guard let address = commons.book.addresses(session.peer).first else { continue }
+            rows.append(
+                PeerStatus(
+                    id: commons.book.id(session.peer), address: address, isConnected: true,
+                    isInTable: participant.isInTable(session.peer, book: commons.book),
+                    roundTrip: nil, bytesIn: 0, bytesOut: 0))
+        }
+        return rows.sorted { $0.id < $1.id }
+    }
+
+    /// Without what only a transport counts.
+    func status(at now: Instant) -> NodeStatus {
+        var status = NodeStatus(id: id)
+        status.sessions = sessionCount(at: now)
+        participant.describe(into: &status)
+        status.drops.sort { $0.reason < $1.reason }
+        return status
+    }
+
     /// Sessions that are connected and not idle.
     public func sessionCount(at now: Instant) -> Int {
         sessions.rows.count { !$0.isConnecting && !$0.isIdle(limits, at: now) }
@@ -78,8 +104,10 @@ extension MessageNode: Inhabitant {
         case .deadline:
             if let at = attemptDeadline, at <= now { attemptsDue(at: now, into: &outbox) }
             if let wake = participant.nextDeadline, wake.at <= now { tell(.deadline, at: now) }
-        case .request(.peers, _), .request(.status, _):
-            preconditionFailure("only a node with a transport tells of its sessions")
+        case .request(.peers, let id):
+            outbox.effects.append(.reply(id, .peers(peerStatus(at: now))))
+        case .request(.status, let id):
+            outbox.effects.append(.reply(id, .status(status(at: now))))
         case .request(let request, let id): tell(.request(request, id), at: now)
         case .cancel(let id): tell(.cancel(id), at: now)
         case .disk(let reply): tell(.disk(reply), at: now)
@@ -147,6 +175,7 @@ extension MessageNode: Inhabitant {
     ) {
         guard message.byteCount > 0 else { return }
         messages.sent.count(message)
+        commons.posts.count(message)
         guard let i = sessions.find(peer, limits, at: now) else {
             return connect(to: peer, first: message, at: now, into: &outbox)
         }
@@ -194,6 +223,7 @@ extension MessageNode: Inhabitant {
             guard !range.isEmpty else { continue }
             let message = frames.extracting(range)
             messages.received.count(message)
+            if let post = NumberedPost(message) { lastPostHops = post.hops }
             tell(.message(message, from: peer), at: now)
         }
     }

@@ -58,7 +58,7 @@ struct Spread {
 enum MetricCatalogue {
     private static let spreads = [
         "join_latency", "publish_latency", "lookup_latency", "time_to_first_provider",
-        "fetch_latency",
+        "fetch_latency", "delivery_latency", "first_detection", "detection", "full_dissemination",
     ]
 
     private static let plain: [(String, MetricUnit)] = [
@@ -75,6 +75,20 @@ enum MetricCatalogue {
         ("epidemic_takeoff_fN", .share), ("epidemic_reach_fN", .share),
         ("epidemic_reach_error_fN", .share), ("epidemic_last_hop_fN", .number),
         ("epidemic_reach_error_max", .share),
+        ("broadcasts", .count), ("broadcast_reliability_mean", .share),
+        ("broadcast_reliability_min", .share), ("broadcast_missed", .count),
+        ("broadcast_rmr", .number), ("broadcast_ldh_mean", .number), ("broadcast_ldh_max", .number),
+        ("sN_reliability_mean", .share), ("sN_reliability_min", .share), ("sN_missed", .count),
+        ("sN_rmr", .number), ("sN_ldh_mean", .number), ("sN_ldh_max", .number),
+        ("settled_datagrams_per_node_per_second", .number),
+        ("settled_bytes_per_node_per_second", .bytes),
+        ("detections", .count), ("undetected_deaths", .count), ("false_positives", .count),
+        ("false_positives_of_steady", .count),
+        ("symmetric_share", .share), ("clustering_coefficient", .number),
+        ("average_path_length", .number), ("largest_component", .share),
+        ("isolated_nodes", .count), ("in_degree_mean", .number), ("in_degree_max", .count),
+        ("view_accuracy", .share), ("members_known", .share), ("members_stale", .share),
+        ("knowing_all", .share), ("coordinate_error_p50", .share), ("coordinate_error_p90", .share),
     ]
 
     static let units: [(name: String, unit: MetricUnit)] =
@@ -87,8 +101,14 @@ enum MetricCatalogue {
         units.first { $0.name == name || $0.name == general(name) }?.unit
     }
 
-    /// `epidemic_reach_f7` goes by the name `epidemic_reach_fN`.
+    /// `epidemic_reach_f7` goes by the name `epidemic_reach_fN`, `s2_rmr` by `sN_rmr`.
     private static func general(_ name: String) -> String {
+        if name.hasPrefix("s"), let end = name.firstIndex(of: "_"),
+            name[name.index(after: name.startIndex)..<end].allSatisfy(\.isNumber),
+            name.index(after: name.startIndex) < end
+        {
+            return "sN" + name[end...]
+        }
         let digits = name.reversed().prefix { $0.isASCII && $0.isNumber }.count
         let stem = name.dropLast(digits)
         return digits > 0 && stem.hasSuffix("_f") ? stem + "N" : name

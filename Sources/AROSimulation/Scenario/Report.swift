@@ -23,8 +23,10 @@ public struct Report: Sendable {
 extension ScenarioRun where Resident: ~Copyable {
     /// The report of a finished run.
     public func report(wallTime: Double) -> Report {
-        let metrics = tally.metrics(
-            nodes: world.nodeCount, span: scenario.duration, drops: world.drops)
+        let metrics =
+            tally.metrics(
+                nodes: world.nodeCount, span: scenario.duration, drops: world.drops)
+            + gossip.metrics
         return Report(
             scenario: scenario, metrics: metrics,
             outcomes: scenario.expect.map { $0.judge(metrics) },

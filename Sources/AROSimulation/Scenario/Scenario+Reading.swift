@@ -1,6 +1,7 @@
 /// From YAML to ``Scenario``. Each section names the keys it knows; anything else is a fault.
 
 import AROPrimitives
+import AROWire
 
 extension Scenario {
     /// Reads a scenario.
@@ -19,7 +20,7 @@ extension Scenario {
         let top = try root.section([
             "aro_scenario", "name", "seed", "fidelity", "protocol", "epidemic", "duration",
             "nodes", "join", "network",
-            "disk",
+            "disk", "gossip",
             "workload", "faults", "measure", "expect",
         ])
         _ = try top.required("aro_scenario").int(1...1)
@@ -39,6 +40,10 @@ extension Scenario {
         try checkCounts(top.required("nodes"))
         if let field = top["join"] { try readJoin(field) }
         if let field = top["disk"] { try readDisk(field) }
+        if let field = top["gossip"] {
+            let section = try field.section(["lifeguard"])
+            hasLifeguard = try section["lifeguard"].map(isOn) ?? hasLifeguard
+        }
         for field in try top["workload"]?.list() ?? [] { workload.append(try step(field)) }
         for field in try top["faults"]?.list() ?? [] { faults.append(try fault(field)) }
         if let field = top["measure"] { try readMeasure(field) }
@@ -46,7 +51,9 @@ extension Scenario {
     }
 
     private mutating func readEpidemic(_ top: Section) throws(ScenarioFault) {
-        for key in ["fidelity", "duration", "join", "disk", "workload", "faults", "measure"] {
+        for key in [
+            "fidelity", "duration", "join", "disk", "gossip", "workload", "faults", "measure",
+        ] {
             if let field = top[key] { throw field.fault("not with 'protocol: epidemic'") }
         }
         let section = try top.required("epidemic").section(["fanouts", "broadcasts", "every"])
@@ -126,11 +133,17 @@ extension Scenario {
     }
 
     private mutating func readMeasure(_ field: Field) throws(ScenarioFault) {
-        let section = try field.section(["window"])
+        let section = try field.section(["window", "from", "members"])
+        measureFrom = try section["from"]?.duration(atMost: duration)
+        watchesMembers = try section["members"].map(isOn) ?? watchesMembers
         if let field = section["window"] {
             window = try field.duration()
             guard window >= .milliseconds(1) else { throw field.fault("less than 1ms") }
         }
+    }
+
+    private func isOn(_ field: Field) throws(ScenarioFault) -> Bool {
+        try field.choice([("on", true), ("off", false), ("true", true), ("false", false)])
     }
 
     private func expectation(_ field: Field) throws(ScenarioFault) -> Expectation {
@@ -247,10 +260,28 @@ extension Scenario {
 
     // MARK: What happens
 
+    private static let stepNames = ["publish", "lookup", "fetch", "subscribe", "broadcast"]
+
+    private func broadcast(_ what: Field) throws(ScenarioFault) -> Step {
+        let inner = try what.section(["size", "from", "senders"])
+        let size = try inner["size"]?.byteCount(atMost: Int64(WireLimits.topicPayloadMax)) ?? 64
+        guard size >= NumberedPost.numberByteCount else {
+            throw what.fault("a post holds its number: \(NumberedPost.numberByteCount)B at least")
+        }
+        var hasOne = false
+        if let senders = inner["senders"] {
+            hasOne = try senders.choice([("one", true), ("random", false)])
+        }
+        return Step(
+            kind: .broadcast(size: size, hasOneSender: hasOne), from: try origin(inner["from"]))
+    }
+
     private func step(_ field: Field) throws(ScenarioFault) -> Step {
-        let section = try field.section(["publish", "lookup", "fetch", "at", "over", "times"])
-        let kinds = section.keys.filter { ["publish", "lookup", "fetch"].contains($0) }
-        guard kinds.count == 1 else { throw field.fault("one of publish, lookup, fetch is wanted") }
+        let section = try field.section(Self.stepNames + ["at", "over", "times"])
+        let kinds = section.keys.filter { Self.stepNames.contains($0) }
+        guard kinds.count == 1 else {
+            throw field.fault("one of \(Self.stepNames.joined(separator: ", ")) is wanted")
+        }
         let what = try section.required(kinds[0])
         var step: Step
         switch kinds[0] {
@@ -261,6 +292,12 @@ extension Scenario {
         case "lookup":
             let inner = try what.section(["from"])
             step = Step(kind: .lookup, from: try origin(inner["from"]))
+        case "subscribe":
+            let inner = try what.section(["share", "from"])
+            let share = try inner["share"]?.chance() ?? .always
+            step = Step(kind: .subscribe(share), from: try origin(inner["from"]))
+            if let times = section["times"] { throw times.fault("a node subscribes once") }
+        case "broadcast": step = try broadcast(what)
         default:
             let inner = try what.section(["from"])
             step = Step(kind: .fetch, from: try origin(inner["from"]))

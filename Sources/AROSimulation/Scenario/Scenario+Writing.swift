@@ -36,9 +36,12 @@ extension Scenario {
                 + "over: \(Quantity.text(join.over))}")
         let rate = disk.rate.map { ", rate: \(Quantity.text(bytes: $0))" } ?? ""
         lines.append("disk: {latency: \(Quantity.text(disk.latency))\(rate)}")
+        lines.append("gossip: {lifeguard: \(hasLifeguard ? "on" : "off")}")
         lines += list("workload", workload.map(stepText))
         lines += list("faults", faults.map(faultText))
-        lines.append("measure: {window: \(Quantity.text(window))}")
+        let from = measureFrom.map { ", from: \(Quantity.text($0))" } ?? ""
+        let members = watchesMembers ? "on" : "off"
+        lines.append("measure: {window: \(Quantity.text(window))\(from), members: \(members)}")
         return lines
     }
 
@@ -123,7 +126,14 @@ extension Scenario {
                 "publish: {size: \(Quantity.text(bytes: Int64(size))), \(from)}"
             case .lookup: "lookup: {\(from)}"
             case .fetch: "fetch: {\(from)}"
+            case .subscribe(let share): "subscribe: {share: \(Quantity.text(share)), \(from)}"
+            case .broadcast(let size, let hasOneSender):
+                "broadcast: {size: \(Quantity.text(bytes: Int64(size))), "
+                    + "senders: \(hasOneSender ? "one" : "random"), \(from)}"
             }
+        if case .subscribe = step.kind {
+            return "{\(what), at: \(Quantity.text(step.at)), over: \(Quantity.text(step.over))}"
+        }
         return "{\(what), at: \(Quantity.text(step.at)), over: \(Quantity.text(step.over)), "
             + "times: \(step.times)}"
     }

@@ -1,6 +1,7 @@
 /// An experiment as data: nodes, network, workload, faults, and what is expected. One file in
 /// `Simulations/` is one figure. Every default stands here.
 
+import ARONode
 import AROPrimitives
 
 public struct Scenario: Hashable, Sendable {
@@ -21,6 +22,12 @@ public struct Scenario: Hashable, Sendable {
     public var faults: [Fault] = []
     /// The time between two rows of the series.
     public var window = Duration.seconds(1)
+    /// Traffic at rest is counted from here on; nil where it is not.
+    public var measureFrom: Duration?
+    /// Whether every node is asked to tell of changes among members: detection of failures.
+    public var watchesMembers = false
+    /// Lifeguard's three parts.
+    public var hasLifeguard = true
     public var expect: [Expectation] = []
 
     public static let nodesMax = 1_000_000
@@ -80,6 +87,11 @@ public struct Scenario: Hashable, Sendable {
             case lookup
             /// Somebody else fetches something published.
             case fetch
+            /// This share of all nodes subscribes to the topic, at even intervals.
+            case subscribe(Chance)
+            /// A subscriber posts this many bytes to the topic; with one sender always the same, as
+            /// long as it runs.
+            case broadcast(size: Int, hasOneSender: Bool)
         }
 
         public var kind: Kind
@@ -89,6 +101,15 @@ public struct Scenario: Hashable, Sendable {
         public var times = 1
         /// Who asks: a group's name, or nil for anyone.
         public var from: String?
+    }
+
+    /// What the nodes run with.
+    var configuration: Configuration {
+        var configuration = Configuration.simulated
+        configuration.gossip.failure.isSelfAware = hasLifeguard
+        configuration.gossip.failure.hasDynamicSuspicion = hasLifeguard
+        configuration.gossip.failure.hasBuddies = hasLifeguard
+        return configuration
     }
 
     public var nodeCount: Int { groups.reduce(0) { $0 + $1.count } }

@@ -73,12 +73,14 @@ extension ScenarioRun where Resident: ~Copyable {
 
     private mutating func end(_ node: Int, _ how: (inout World<Resident>, Int) -> Void) {
         how(&world, node)
+        gossip.ended(node, at: world.now)
         if node < pauses.count { pauses[node] = 0 }
     }
 
     mutating func comeBack(_ node: Int) {
         guard world.isDown(node) else { return }
         world.restart(node)
+        gossip.cameBack(node)
         rejoin(node)
     }
 
@@ -98,6 +100,7 @@ extension ScenarioRun where Resident: ~Copyable {
     mutating func pause(_ node: Int) {
         while pauses.count <= node { pauses.append(0) }
         pauses[node] += 1
+        gossip.paused(node)
         if !world.isDown(node) { world.pause(node) }
     }
 

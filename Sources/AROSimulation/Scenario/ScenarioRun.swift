@@ -19,23 +19,40 @@ public struct RunProgress: Sendable {
 /// What a scenario can be played with: the node itself, or a participant on a modelled transport.
 public protocol ScenarioNode: Inhabitant, ~Copyable {
     var id: PeerID { get }
-    /// Whether ``Request/status`` is answered.
-    static var tellsStatus: Bool { get }
     static func world(of scenario: Scenario) -> World<Self>
+    /// How many copies of each post all nodes have sent; empty where nobody counts.
+    var postCopies: [UInt64] { get }
+    /// How many hops the post that came last had made.
+    var lastPostHops: Int { get }
+    /// What only who sees into all nodes can tell at the end of a run.
+    static func gossipMetrics(
+        of world: borrowing World<Self>, _ chance: inout Generator
+    ) -> [Metric]
 }
 
 extension Node: ScenarioNode {
-    public static var tellsStatus: Bool { true }
     public static func world(of scenario: Scenario) -> World<Node> {
-        .ofNodes(seed: scenario.seed, network: scenario.network, disk: scenario.disk)
+        .ofNodes(
+            seed: scenario.seed, network: scenario.network, disk: scenario.disk,
+            configuration: scenario.configuration)
     }
+    public var postCopies: [UInt64] { [] }
+    public var lastPostHops: Int { 0 }
+    public static func gossipMetrics(
+        of world: borrowing World<Node>, _ chance: inout Generator
+    ) -> [Metric] { [] }
 }
 
 extension MessageNode: ScenarioNode {
-    public static var tellsStatus: Bool { false }
     public static func world(of scenario: Scenario) -> World<MessageNode> {
-        .ofMessages(seed: scenario.seed, network: scenario.network, disk: scenario.disk)
+        .ofMessages(
+            seed: scenario.seed, network: scenario.network, disk: scenario.disk,
+            configuration: scenario.configuration)
     }
+    public var postCopies: [UInt64] { commons.posts.counts }
+    public static func gossipMetrics(
+        of world: borrowing World<MessageNode>, _ chance: inout Generator
+    ) -> [Metric] { world.gossipMetrics(&chance) }
 }
 
 public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
@@ -55,6 +72,11 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
     /// The node for whose join they wait.
     private var turn: Int?
     var tally = Tally()
+    var gossip = GossipTally()
+    var listeners: [RequestID: RunListener] = [:]
+    /// Posts whose sender was not told yet that they went.
+    var posts: Set<RequestID> = []
+    var nodeOf: [PeerID: Int] = [:]
     /// How each lookup and fetch went, in the order of their ends.
     private(set) var outcomes: [Outcome] = []
     private(set) var series: [WindowRow] = []
@@ -75,6 +97,8 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         case resume(node: Int)
         case reconnect([Int])
         case windowEnd
+        case subscribe(node: Int)
+        case measureFrom
     }
 
     public init(_ scenario: Scenario) {
@@ -125,6 +149,7 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
             }
         }
         for fault in scenario.faults { add(.fault(fault.kind), at: fault.at) }
+        if let from = scenario.measureFrom { add(.measureFrom, at: from) }
         let windows = scenario.duration.nanoseconds / scenario.window.nanoseconds
         if windows > 0 { add(.windowEnd, at: scenario.window) }
     }
@@ -166,6 +191,8 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         case .comeBack(let node): comeBack(node)
         case .pause(let node): pause(node)
         case .resume(let node): resume(node)
+        case .subscribe(let node): subscribe(node)
+        case .measureFrom: gossip.measuredFrom = (world.now - .origin, world.counters)
         case .reconnect(let nodes): for node in nodes { world.reconnect(node) }
         case .windowEnd:
             closeWindow()
@@ -188,6 +215,7 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         let group = scenario.groups[g]
         let node = world.addNode(link: group.link, region: drawRegion(group))
         groupOf.append(g)
+        watchMembers(node)
         hasJoined.append(!joins)
         guard joins else {
             bootstraps.append(node)
@@ -221,6 +249,7 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
 
     /// Joins again, as a node does that was restarted.
     mutating func rejoin(_ node: Int) {
+        watchMembers(node)
         hasJoined[node] = false
         tally.asked(.join)
         join(node, since: world.now)
@@ -236,7 +265,7 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
 
     /// A running node that has joined, of a group (nil: of any) that is not `other`; nil where
     /// there is none.
-    private mutating func draw(from group: String?, not other: Int? = nil) -> Int? {
+    mutating func draw(from group: String?, not other: Int? = nil) -> Int? {
         guard world.nodeCount > 0 else { return nil }
         // A few draws find one where most nodes qualify; else all are looked through.
         for _ in 0..<20 {
@@ -260,6 +289,9 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         case .publish(let size): publish(size, from: step.from)
         case .lookup: seek(from: step.from, isFetch: false)
         case .fetch: seek(from: step.from, isFetch: true)
+        case .subscribe(let share): subscribe(share, of: step.from, over: step.over)
+        case .broadcast(let size, let hasOneSender):
+            broadcast(size, hasOneSender: hasOneSender, step)
         }
     }
 
@@ -293,6 +325,7 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
     }
 
     private mutating func answered(_ node: Int, _ id: RequestID, _ reply: Reply) {
+        if heard(node, id, reply) { return }
         guard var asked = requests[id] else { return }
         if case .failed(let failure) = reply { tally.failed(asked.kind.name, "\(failure)") }
         let took = world.now - asked.at
@@ -369,7 +402,7 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
     private mutating func sampleTables() {
         tally.traceAtEnd = world.trace
         tally.countersAtEnd = world.counters
-        guard Resident.tellsStatus else { return }
+        measureGossip()
         let limit = world.now
         for node in 0..<world.nodeCount where world.isRunning(node) {
             _ = world.request(.status, of: node)

@@ -4,7 +4,7 @@ import AROOverlay
 import AROPrimitives
 import Histogram
 
-enum RequestKind: String, Sendable { case join, publish, lookup, fetch }
+enum RequestKind: String, Sendable { case join, publish, lookup, fetch, subscribe, broadcast }
 
 /// Requests of one kind.
 struct RequestTally {
@@ -51,6 +51,7 @@ struct Tally {
         case .publish: publish.count += 1
         case .lookup: lookup.count += 1
         case .fetch: fetch.count += 1
+        case .subscribe, .broadcast: break
         }
     }
 

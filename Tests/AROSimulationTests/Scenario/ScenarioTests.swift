@@ -93,7 +93,7 @@ private func complaint(_ more: String, set: [(String, String)] = []) -> String {
         ("join: {schedule: unifrm}", "did you mean 'uniform'?"),
         ("join: {bootstrap: 11}", "'11' is no number from 1 to 10"),
         ("workload: [{publish: {}}]", "'at' is missing"),
-        ("workload: [{at: 1s}]", "one of publish, lookup, fetch is wanted"),
+        ("workload: [{at: 1s}]", "one of publish, lookup, fetch, subscribe, broadcast is wanted"),
         ("workload: [{publish: {}, lookup: {}, at: 1s}]", "one of publish, lookup, fetch"),
         ("workload: [{publish: {size: 2GiB}, at: 1s}]", "more than 1GiB"),
         ("workload: [{lookup: {from: nobody}, at: 1s}]", "'nobody' is none of random, peers"),
