@@ -126,7 +126,10 @@ struct GossipTally {
         for step in 1...rows.reduce(1, { max($0, $1.step) }) {
             out += BroadcastRow.metrics("s\(step)", rows.filter { $0.step == step })
         }
-        return out + deliveries.metrics("delivery_latency")
+        out += deliveries.metrics("delivery_latency")
+        guard copies.isEmpty else { return out }
+        // Nobody counted copies and hops.
+        return out.filter { !$0.name.contains("_rmr") && !$0.name.contains("_ldh") }
     }
 
     private var detectionMetrics: [Metric] {
