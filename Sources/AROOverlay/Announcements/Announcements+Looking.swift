@@ -105,6 +105,7 @@ extension Announcements {
             if let source = row.source { body(source) }
         }
         for doubt in doubts { body(doubt.peer) }
+        for peer in suspects { body(peer) }
         exchanges.forEachHandle(body)
         own.forEachHandle(body)
     }

@@ -227,6 +227,10 @@ extension Announcements {
         _ i: Int, accuser: PeerHandle, at now: Instant, into out: inout AnnouncementOutbox
     ) {
         let row = directory.rows[i]
+        // We do not hear it either: two of its watchers are as good as its own silence.
+        guard !suspects.contains(row.peer) else {
+            return fail(i, source: accuser, at: now, into: &out)
+        }
         guard row.peer != accuser, addDoubt(about: row, at: now) else { return }
         out.send(.rumour([.obituary(place: row.place, sequence: row.sequence)]), to: row.peer)
     }
@@ -243,6 +247,17 @@ extension Announcements {
                 until: now + configuration.doubtTimeout))
         return true
     }
+
+    /// We watch the member ourselves, and suspect that it is dead.
+    mutating func suspected(
+        _ peer: PeerHandle, at now: Instant, into out: inout AnnouncementOutbox
+    ) {
+        if !suspects.contains(peer) { suspects.append(peer) }
+        for i in doubts.indices where doubts[i].peer == peer { doubts[i].until = now }
+        settleDoubts(at: now, into: &out)
+    }
+
+    mutating func suspectedNoMore(_ peer: PeerHandle) { suspects.removeAll { $0 == peer } }
 
     mutating func settleDoubts(at now: Instant, into out: inout AnnouncementOutbox) {
         while let d = doubts.firstIndex(where: { $0.until <= now }) {

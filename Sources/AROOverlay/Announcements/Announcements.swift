@@ -29,6 +29,8 @@ public struct Announcements: ~Copyable {
     var rumours = Rumours()
     var exchanges: Exchanges
     var doubts: [Doubt] = []
+    /// Watched members that we suspect to be dead.
+    var suspects: [PeerHandle] = []
     var drops = AnnouncementDrops()
     var generator: Generator
     private var clock: (time: UnixTime, at: Instant)

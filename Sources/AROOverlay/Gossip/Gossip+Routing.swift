@@ -62,8 +62,12 @@ extension Gossip {
         into out: inout GossipOutbox
     ) {
         switch event {
-        case .suspected(let peer): out.events.append(.member(.suspected, peer))
-        case .cleared(let peer): out.events.append(.member(.cleared, peer))
+        case .suspected(let peer):
+            announcements.suspected(peer, at: now, into: &announcementsOut)
+            out.events.append(.member(.suspected, peer))
+        case .cleared(let peer):
+            announcements.suspectedNoMore(peer)
+            out.events.append(.member(.cleared, peer))
         case .failed(let peer, let incarnation):
             neighbourFailed(peer, at: now, book: &book)
             let newest = max(incarnation, announcements.sequence(of: peer, book: book) ?? 0)
@@ -137,7 +141,9 @@ extension Gossip {
     }
 
     private mutating func unwatch(_ peer: PeerHandle) {
-        if watches.remove(peer) { detector.unwatch(peer) }
+        guard watches.remove(peer) else { return }
+        detector.unwatch(peer)
+        announcements.suspectedNoMore(peer)
     }
 
     /// Where the peer did not say where it is, its announcement may.

@@ -144,6 +144,29 @@ struct AnnouncementLifeTests {
         #expect(lost == 0)
     }
 
+    @Test("a watcher that suspects the accused itself believes an obituary at once")
+    func suspected() throws {
+        let world = settled(10, seed: 9)
+        let node = world.nodes[3]
+        let watcher = try #require(
+            world.nodes.indices.first {
+                world.nodes[$0].announcements.neighbours.contains(node.handle)
+            })
+        let other = try #require(world.nodes.indices.first { $0 != 3 && $0 != watcher })
+        let obituary = AnnouncementMessage.rumour([
+            .obituary(
+                place: Directory.place(of: world.book.key(node.handle)),
+                sequence: node.announcements.sequence)
+        ])
+        var out = AnnouncementOutbox()
+        world.nodes[3].isDead = true
+        world.send(obituary, from: other, to: watcher)
+        #expect(world.knows(watcher, 3))
+        world.nodes[watcher].announcements.suspected(node.handle, at: world.now, into: &out)
+        #expect(!world.knows(watcher, 3))
+        #expect(out.events == [.failed(node.handle)])
+    }
+
     @Test("an obituary heard late is believed only when the accused does not answer")
     func doubt() throws {
         let world = settled(10, seed: 8)
