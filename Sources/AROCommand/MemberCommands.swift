@@ -55,9 +55,17 @@ extension MemberReport {
         ]
     }
 
-    var offers: String {
-        guard !models.isEmpty else { return "-" }
-        return models.map { "\(Terminal.plain($0.name)) (\($0.slotsFree) of \($0.slots) free)" }
+    var offers: String { models.offers }
+}
+
+extension PeerReport {
+    var offers: String { models.offers }
+}
+
+extension [ModelReport] {
+    fileprivate var offers: String {
+        guard !isEmpty else { return "-" }
+        return map { "\(Terminal.plain($0.name)) (\($0.slotsFree) of \($0.slots) free)" }
             .joined(separator: ", ")
     }
 }

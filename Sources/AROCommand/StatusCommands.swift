@@ -18,12 +18,16 @@ struct PeersCommand: ParsableCommand {
             rows.append([
                 peer.peer, peer.address, peer.connected ? "open" : "-",
                 peer.inTable ? "yes" : "no",
-                peer.roundTripMilliseconds.map { "\(($0 * 10).rounded() / 10) ms" } ?? "-",
+                Format.milliseconds(peer.roundTripMilliseconds), peer.state ?? "-",
+                Format.milliseconds(peer.predictedMilliseconds), peer.offers,
                 Format.bytes(peer.bytesIn), Format.bytes(peer.bytesOut),
             ])
         }
         try Terminal.table(
-            ["PEER", "ADDRESS", "SESSION", "IN TABLE", "ROUND TRIP", "RECEIVED", "SENT"], rows)
+            [
+                "PEER", "ADDRESS", "SESSION", "IN TABLE", "ROUND TRIP", "STATE", "PREDICTED",
+                "OFFERS", "RECEIVED", "SENT",
+            ], rows)
     }
 }
 

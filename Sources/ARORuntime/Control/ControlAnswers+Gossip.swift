@@ -24,6 +24,14 @@ extension ControlAnswers {
         }
     }
 
+    func peers(_ client: ControlClientEnd) async throws {
+        let members = Dictionary(
+            try await node.members().map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        for peer in try await node.peers() {
+            try await client.send(.peer(PeerReport(peer, members[peer.id])))
+        }
+    }
+
     private func members(_ client: ControlClientEnd) async throws {
         for member in try await node.members() {
             try await client.send(.member(MemberReport(member)))

@@ -42,7 +42,7 @@ struct ControlAnswers: Sendable {
             let proof = try await node.proof(of: try CID(root), path: path, offset: offset)
             try await client.send(bytes: proof.bytes)
         case .peers:
-            for peer in try await node.peers() { try await client.send(.peer(PeerReport(peer))) }
+            try await peers(client)
         case .members, .watchMembers, .topicPublish, .topicSubscribe:
             try await answerGossip(command, client)
         case .status: try await client.send(.status(try await status()))
@@ -273,10 +273,14 @@ extension NameReport {
 }
 
 extension PeerReport {
-    init(_ peer: PeerStatus) {
+    /// - Parameter member: what the peer announced.
+    init(_ peer: PeerStatus, _ member: MemberStatus?) {
         self.init(
             peer: "\(peer.id)", address: "\(peer.address)", connected: peer.isConnected,
             inTable: peer.isInTable, roundTripMilliseconds: peer.roundTrip?.milliseconds,
+            state: member?.state.rawValue,
+            predictedMilliseconds: member?.predictedRoundTrip?.milliseconds,
+            models: member?.announcement.offer.models.map { ModelReport($0) } ?? [],
             bytesIn: peer.bytesIn, bytesOut: peer.bytesOut)
     }
 }

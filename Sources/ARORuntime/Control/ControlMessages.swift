@@ -139,6 +139,11 @@ public struct PeerReport: Codable, Hashable, Sendable {
     public var connected: Bool
     public var inTable: Bool
     public var roundTripMilliseconds: Double?
+    /// alive, suspected, failed or left; nil where it has not announced itself.
+    public var state: String?
+    /// By network coordinates.
+    public var predictedMilliseconds: Double?
+    public var models: [ModelReport]
     public var bytesIn: UInt64
     public var bytesOut: UInt64
 }
