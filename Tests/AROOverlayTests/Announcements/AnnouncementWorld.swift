@@ -44,7 +44,7 @@ final class AnnouncementWorld {
     var messages = 0
     /// Messages sent by their first byte.
     var kinds: [Int] = Array(repeating: 0, count: 256)
-    private var queue = EventQueue()
+    private var queue = LinkQueue<WorldEvent>()
     private var outbox = AnnouncementOutbox()
 
     init(seed: UInt64, _ configuration: AnnouncementConfiguration = .init()) {
@@ -206,7 +206,7 @@ final class AnnouncementWorld {
         return nil
     }
 
-    private func deliver(_ event: EventQueue.Event) {
+    private func deliver(_ event: WorldEvent) {
         switch event {
         case .wake(let i):
             guard !nodes[i].isDead, nodes[i].wake == now else { return }

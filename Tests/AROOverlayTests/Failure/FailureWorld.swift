@@ -62,7 +62,7 @@ final class FailureWorld {
     var denials = 0
     var largestMessage = 0
 
-    private var queue = TimeHeap<Event>()
+    private var queue = LinkQueue<Event>()
     private var outbox = FailureOutbox()
 
     init(
@@ -260,42 +260,5 @@ final class FailureWorld {
         if let wake = members[i].wake, wake <= at { return }
         members[i].wake = at
         queue.insert(at: at, .wake(i))
-    }
-}
-
-/// A binary heap of (time, order of insertion).
-struct TimeHeap<Element> {
-    private var heap: [(at: Instant, order: UInt64, element: Element)] = []
-    private var inserted: UInt64 = 0
-
-    var nextTime: Instant? { heap.first?.at }
-
-    mutating func insert(at: Instant, _ element: Element) {
-        heap.append((at, inserted, element))
-        inserted += 1
-        var i = heap.count - 1
-        while i > 0, isBefore(i, (i - 1) / 2) {
-            heap.swapAt(i, (i - 1) / 2)
-            i = (i - 1) / 2
-        }
-    }
-
-    mutating func removeFirst() -> Element {
-        heap.swapAt(0, heap.count - 1)
-        let element = heap.removeLast().element
-        var i = 0
-        while true {
-            var least = i
-            for child in [2 * i + 1, 2 * i + 2] where child < heap.count && isBefore(child, least) {
-                least = child
-            }
-            guard least != i else { return element }
-            heap.swapAt(i, least)
-            i = least
-        }
-    }
-
-    private func isBefore(_ a: Int, _ b: Int) -> Bool {
-        (heap[a].at, heap[a].order) < (heap[b].at, heap[b].order)
     }
 }

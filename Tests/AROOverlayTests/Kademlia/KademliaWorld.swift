@@ -49,7 +49,7 @@ final class KademliaWorld {
     var messages = 0
     /// The one-way delay between two nodes.
     var delay: (Int, Int) -> Duration = KademliaWorld.delay
-    private var queue = EventQueue()
+    private var queue = LinkQueue<WorldEvent>()
     private var outbox = KademliaOutbox()
 
     init(seed: UInt64) {
@@ -207,7 +207,7 @@ final class KademliaWorld {
         }
     }
 
-    private func deliver(_ event: EventQueue.Event) {
+    private func deliver(_ event: WorldEvent) {
         switch event {
         case .wake(let i):
             guard !nodes[i].isDead, nodes[i].wake == now else { return }
@@ -290,47 +290,5 @@ final class KademliaWorld {
                 book: &book, into: &out)
         }
         return finish(node, id)
-    }
-}
-
-/// A binary heap of (time, order of insertion).
-struct EventQueue {
-    enum Event {
-        case message(from: Int, to: Int, [UInt8])
-        case wake(Int)
-    }
-
-    private var heap: [(at: Instant, order: UInt64, event: Event)] = []
-    private var inserted: UInt64 = 0
-
-    var nextTime: Instant? { heap.first?.at }
-
-    mutating func insert(at: Instant, _ event: Event) {
-        heap.append((at, inserted, event))
-        inserted += 1
-        var i = heap.count - 1
-        while i > 0, isBefore(i, (i - 1) / 2) {
-            heap.swapAt(i, (i - 1) / 2)
-            i = (i - 1) / 2
-        }
-    }
-
-    mutating func removeFirst() -> Event {
-        heap.swapAt(0, heap.count - 1)
-        let event = heap.removeLast().event
-        var i = 0
-        while true {
-            var least = i
-            for child in [2 * i + 1, 2 * i + 2] where child < heap.count && isBefore(child, least) {
-                least = child
-            }
-            guard least != i else { return event }
-            heap.swapAt(i, least)
-            i = least
-        }
-    }
-
-    private func isBefore(_ a: Int, _ b: Int) -> Bool {
-        (heap[a].at, heap[a].order) < (heap[b].at, heap[b].order)
     }
 }
