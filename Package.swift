@@ -114,7 +114,7 @@ let package = Package(
         tests(of: "AROContent", foundation),
         tests(of: "ARONode", foundation + protocols + ["AROSimulation"]),
         tests(of: "ARORuntime", node + ["ARO", "AROCommand"]),
-        tests(of: "AROBackend", [nio, httpClient, hummingbird]),
+        tests(of: "AROBackend", [nio, nioPosix, logging, httpClient, hummingbird]),
         tests(of: "AROGateway", node + ["ARORuntime", "AROBackend", nio, httpClient]),
         tests(of: "AROSimulation", node),
 

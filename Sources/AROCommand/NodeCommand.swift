@@ -63,6 +63,7 @@ struct NodeCommand: AsyncParsableCommand {
         let control = try await handle.openControl()
         let gateway: Gateway?
         let backends = Backends(backend.servers, logger: configuration.logger)
+        handle.add { await backends.checkup() }
         let watching = Task { await backends.watch(handle) }
         do {
             gateway = try await self.gateway.start(

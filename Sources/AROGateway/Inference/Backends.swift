@@ -117,6 +117,40 @@ public final class Backends: Sendable {
         }
     }
 
+    /// For `aro doctor`.
+    public func checkup() async -> [Finding] {
+        await look()
+        return latest.map { sight in
+            let subject = "backend"
+            if let complaint = sight.complaint {
+                return Finding(
+                    subject, .failure, "\(sight.address): \(complaint)",
+                    advice: "start the model server, or name another address by --backend")
+            }
+            let names = sight.models.map(\.name).joined(separator: ", ")
+            guard !sight.models.isEmpty else {
+                return Finding(
+                    subject, .warning, "\(sight.address) has no model",
+                    advice: "load one there, or nothing can be offered")
+            }
+            guard let load = sight.load else {
+                return Finding(
+                    subject, .note,
+                    "\(sight.address) serves \(names), and tells nothing of its load",
+                    advice: "llama.cpp does with --slots and --metrics: calls then go where room is"
+                )
+            }
+            let words =
+                "\(sight.address) serves \(names); \(load.busy) of \(load.slots ?? 0) slots busy, "
+                + "\(load.queued) calls wait"
+            guard load.queued > 0 else { return Finding(subject, .good, words) }
+            return Finding(
+                subject, .warning, words,
+                advice:
+                    "it is full: answers wait; give it more slots, or the network more providers")
+        }
+    }
+
     public func shutdown() async {
         for server in servers { await server.shutdown() }
     }

@@ -47,6 +47,7 @@ public final class NodeHandle: Sendable {
     let signer: Signer
     let content: any ContentServicing
     let transfers = Transfers()
+    let checkups = Checkups()
     private let group: MultiThreadedEventLoopGroup
     /// Held while the node runs: its lock keeps other nodes out.
     private let directory: Mutex<DataDirectory?>
