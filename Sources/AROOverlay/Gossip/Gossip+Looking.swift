@@ -26,6 +26,8 @@ extension Gossip {
     /// The round trip to expect to a peer that is at this place.
     public func predict(to place: Coordinate) -> Duration { coordinates.predict(to: place) }
 
+    /// The neighbours, of the base overlay and of topics, for whose watch there was room.
+    public var watched: [PeerHandle] { detector.watched }
     public func isNeighbour(_ peer: PeerHandle) -> Bool { membership.isNeighbour(peer) }
     public func isSuspected(_ peer: PeerHandle) -> Bool { detector.state(of: peer) == .suspected }
     public func roundTrip(of peer: PeerHandle) -> Duration? { detector.roundTrip(of: peer) }
