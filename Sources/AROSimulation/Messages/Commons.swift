@@ -15,6 +15,8 @@ final class Commons {
     var underWay = ParticipantOutbox()
     /// Copies of the scenario's posts, by all nodes.
     var posts = PostCopies()
+    /// Hostile nodes that name each other.
+    var conspiracy = Conspiracy()
     let configuration: Configuration
     /// The transport's encodings that every handshake carries.
     let introductionByteCount: Int

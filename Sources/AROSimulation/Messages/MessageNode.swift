@@ -33,6 +33,8 @@ public struct MessageNode: ~Copyable {
     var parcelsTaken = 0
     /// Streams that were written to and whose writer was not told of room since.
     var written: [ContentStream] = []
+    /// nil for an honest node.
+    var hostility: Hostility?
     var chance: Generator
     /// As the transport's: how long handshakes take.
     var handshakeTimes: PopulationTime
@@ -94,6 +96,7 @@ public struct MessageNode: ~Copyable {
 
 extension MessageNode: Inhabitant {
     public static var readsDamagedPackets: Bool { false }
+    public static var sharesAddresses: Bool { true }
 
     public mutating func handle(
         _ input: borrowing Input, at now: Instant, into outbox: inout Outbox
@@ -174,6 +177,15 @@ extension MessageNode: Inhabitant {
         _ message: RawSpan, to peer: PeerHandle, at now: Instant, _ outbox: inout Outbox
     ) {
         guard message.byteCount > 0 else { return }
+        guard let hostility else { return sendAsIs(message, to: peer, at: now, &outbox) }
+        for altered in hostility.alter(message) {
+            sendAsIs(altered.span.bytes, to: peer, at: now, &outbox)
+        }
+    }
+
+    private mutating func sendAsIs(
+        _ message: RawSpan, to peer: PeerHandle, at now: Instant, _ outbox: inout Outbox
+    ) {
         messages.sent.count(message)
         commons.posts.count(message)
         guard let i = sessions.find(peer, limits, at: now) else {
@@ -224,6 +236,7 @@ extension MessageNode: Inhabitant {
             let message = frames.extracting(range)
             messages.received.count(message)
             if let post = NumberedPost(message) { lastPostHops = post.hops }
+            if hostility != nil, liesAbout(message, from: peer) { continue }
             tell(.message(message, from: peer), at: now)
         }
     }

@@ -11,8 +11,10 @@ struct Event {
     var node: UInt32
     /// The life of the node, or of its address, that this event is for; later ones ignore it.
     var epoch: UInt32
-    /// A timer's time, a parked reply's place, an alarm's number.
+    /// A timer's time, a parked reply's place, an alarm's number, a datagram's port.
     var word: UInt64 = 0
+    /// In the place of the port: the datagram has passed the receiver's NAT.
+    static let inside = UInt64.max
     /// A datagram, in the world's byte pool.
     var bytes: UnsafeMutableRawPointer?
     var count = 0
@@ -29,6 +31,13 @@ struct Event {
         (self.kind, self.node, self.epoch) = (kind, node, epoch)
         (self.bytes, self.count, self.from) = (bytes, count, from)
     }
+}
+
+/// From where a datagram comes, and to which port of whom it goes.
+struct Way {
+    var source: SocketAddress
+    var receiver: Int
+    var port: UInt16
 }
 
 /// What the trace calls the inputs of a node. The numbers are part of the hash.

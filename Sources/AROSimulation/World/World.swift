@@ -49,6 +49,11 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     var disks: SimulatedDisks
     var places: [Place<Resident>] = []
     var addressing = Addressing()
+    var translators = Translators()
+    var clocks = LocalClocks()
+    var hostiles: HostileNodes
+    /// Of nodes whose identity does not follow from their number. Asked, never iterated.
+    var identities: [Int: Bits256] = [:]
     private var agenda = EventQueue<Event>()
     private var pool = BytePool()
     private var outbox = Outbox()
@@ -72,6 +77,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         seeds = Seeds(seed)
         self.network = Network(model: network, seeds: seeds)
         disks = SimulatedDisks(model: disk, seeds: seeds)
+        hostiles = HostileNodes(seeds: seeds)
         self.birth = birth
     }
 
@@ -170,16 +176,26 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
 
     mutating func handle(_ input: borrowing Input, _ node: Int) {
         guard let resident = places[node].resident else { return }
-        resident.pointee.handle(input, at: now, into: &outbox)
+        resident.pointee.handle(input, at: clocks.time(of: node, at: now), into: &outbox)
         settle(node, resident)
     }
 
     /// Does what a node wants done after an input.
     private mutating func settle(_ node: Int, _ resident: UnsafeMutablePointer<Resident>) {
-        resident.pointee.flush(at: now, into: &outbox)
+        resident.pointee.flush(at: clocks.time(of: node, at: now), into: &outbox)
         drain(node)
         while let parcel = resident.pointee.takeParcel() { send(parcel, from: node) }
         arm(node, resident.pointee.nextDeadline?.at)
+    }
+
+    /// Whether the NAT before a node lets a datagram in; what waited inside has passed it.
+    private mutating func isLetIn(_ event: Event) -> Bool {
+        let node = Int(event.node)
+        guard translators.contains(node), event.word != Event.inside else { return true }
+        let port = UInt16(truncatingIfNeeded: event.word)
+        if translators.admits(event.from, to: node, port: port, at: now) { return true }
+        network.countFiltered()
+        return false
     }
 
     private mutating func arrived(_ event: Event) {
@@ -190,6 +206,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
             pool.free(event.bytes!, count: event.count)
             return
         }
+        guard isLetIn(event) else { return pool.free(event.bytes!, count: event.count) }
         if places[node].isPaused { return hold(event) }
         record(.datagram, node, UInt64(event.count))
         trace.fold(bytes)
@@ -226,7 +243,8 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         counters.bytesDelivered += UInt64(parcel.wireByteCount)
         places[node].traffic.datagramsIn += UInt64(parcel.packetCount)
         places[node].traffic.bytesIn += UInt64(parcel.wireByteCount)
-        resident.pointee.handle(parcel, from: event.from, at: now, into: &outbox)
+        let time = clocks.time(of: node, at: now)
+        resident.pointee.handle(parcel, from: event.from, at: time, into: &outbox)
         settle(node, resident)
     }
 
@@ -247,8 +265,14 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         guard places[node].epoch == event.epoch else { return }
         agenda.push(event, at: (now + Self.wallClockPeriod).nanoseconds)
         if places[node].isPaused { return }
-        record(.wallClock, node, UInt64(wallClock.seconds))
-        handle(.wallClock(wallClock), node)
+        let shown = wallClock(of: node)
+        record(.wallClock, node, UInt64(shown.seconds))
+        handle(.wallClock(shown), node)
+    }
+
+    /// The time of day as a node's clock shows it.
+    func wallClock(of node: Int) -> UnixTime {
+        Self.epoch + (clocks.time(of: node, at: now) - .origin) + clocks.offset(of: node)
     }
 
     /// The time of day in the world.
@@ -259,8 +283,8 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     /// One armed timer per node: set again only when the deadline moves to an earlier time or the
     /// timer fires. A timer that fires early finds the deadline moved and is set again.
     private mutating func arm(_ node: Int, _ deadline: Instant?) {
-        guard let deadline, deadline < places[node].armedAt else { return }
-        let time = max(deadline, now)
+        guard let deadline, deadline < .distantFuture else { return }
+        let time = max(clocks.moment(of: deadline, on: node), now)
         guard time < places[node].armedAt else { return }
         places[node].armedAt = time
         let event = Event(
@@ -273,7 +297,9 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         places[node].armedAt = .distantFuture
         guard let resident = places[node].resident, !places[node].isPaused else { return }
         let deadline = resident.pointee.nextDeadline?.at
-        guard let deadline, deadline <= now else { return arm(node, deadline) }
+        guard let deadline, deadline <= clocks.time(of: node, at: now) else {
+            return arm(node, deadline)
+        }
         countSpin(node)
         counters.timersFired += 1
         record(.timer, node, 0)
@@ -325,17 +351,67 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         counters.bytesSent += UInt64(range.count)
         places[node].traffic.datagramsOut += 1
         places[node].traffic.bytesOut += UInt64(range.count)
-        guard let receiver = addressing.node(at: address) else {
+        if let conduct = hostiles.conduct(of: node) {
+            return sendBadly(range, conduct, from: node, to: address)
+        }
+        transmit(range, from: node, to: address, at: now)
+    }
+
+    /// Sends what is left of a hostile node's packet.
+    private mutating func sendBadly(
+        _ range: Range<Int>, _ conduct: Conduct, from node: Int, to address: SocketAddress
+    ) {
+        let time = now + conduct.delay
+        if Resident.misbehavesItself { return transmit(range, from: node, to: address, at: time) }
+        let packet = Array(outbox.packets.bytes[range])
+        if case .goes(let bit) = hostiles.fate(of: packet, from: node) {
+            transmit(range, from: node, to: address, at: time, damagedBit: bit)
+        }
+        guard let old = hostiles.replay(beside: packet, from: node, to: address),
+            let receiver = receiver(at: old.to)
+        else { return }
+        let size = old.bytes.count + NetworkModel.headerByteCount(to: old.to)
+        let passage = network.send(from: node, to: receiver, byteCount: size, at: time)
+        guard let arrival = passage.arrival else { return }
+        let source = outerAddress(of: node, to: old.to)
+        let bytes = old.bytes.withUnsafeBytes { pool.copy($0) }
+        post(
+            bytes, count: old.bytes.count,
+            Way(source: source, receiver: receiver, port: old.to.port), at: arrival)
+    }
+
+    private mutating func transmit(
+        _ range: Range<Int>, from node: Int, to address: SocketAddress, at time: Instant,
+        damagedBit: Int? = nil
+    ) {
+        let source = outerAddress(of: node, to: address)
+        guard let receiver = receiver(at: address) else {
             network.countNobodyThere()
             return
         }
         let size = range.count + NetworkModel.headerByteCount(to: address)
-        let passage = network.send(from: node, to: receiver, byteCount: size, at: now)
+        let passage = network.send(from: node, to: receiver, byteCount: size, at: time)
         guard let arrival = passage.arrival else { return }
-        post(range, from: node, to: receiver, at: arrival, damagedBit: passage.damagedBit)
-        if let copy = passage.copyArrival {
-            post(range, from: node, to: receiver, at: copy, damagedBit: nil)
-        }
+        let way = Way(source: source, receiver: receiver, port: address.port)
+        post(range, way, at: arrival, damagedBit: damagedBit ?? passage.damagedBit)
+        if let copy = passage.copyArrival { post(range, way, at: copy, damagedBit: nil) }
+    }
+
+    /// From where a datagram of a node is seen to come.
+    private mutating func outerAddress(of node: Int, to remote: SocketAddress) -> SocketAddress {
+        var source = addressing.current[node]
+        guard translators.contains(node) else { return source }
+        let port = translators.port(of: node, to: remote, innerPort: source.port, at: now)
+        if !Resident.sharesAddresses { source.port = port }
+        return source
+    }
+
+    private func receiver(at address: SocketAddress) -> Int? {
+        if let node = addressing.node(at: address) { return node }
+        guard !translators.isEmpty, let node = addressing.host(at: address),
+            translators.contains(node)
+        else { return nil }
+        return node
     }
 
     /// Sends what no loss keeps back.
@@ -354,7 +430,11 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
             _ = parcels.take(place)
             return network.countNobodyThere()
         }
-        if let arrival = network.sendReliably(from: node, to: receiver, at: now) {
+        _ = outerAddress(of: node, to: addressing.current[receiver])
+        let isLetIn = translators.admits(
+            addressing.current[node], to: receiver, port: addressing.current[receiver].port, at: now
+        )
+        if isLetIn, let arrival = network.sendReliably(from: node, to: receiver, at: now) {
             var event = Event(
                 .parcel, node: UInt32(receiver), epoch: places[receiver].addressEpoch, word: place)
             event.from = addressing.current[node]
@@ -383,7 +463,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     }
 
     private mutating func post(
-        _ range: Range<Int>, from node: Int, to receiver: Int, at arrival: Instant, damagedBit: Int?
+        _ range: Range<Int>, _ way: Way, at arrival: Instant, damagedBit: Int?
     ) {
         if damagedBit != nil, !Resident.readsDamagedPackets { return }
         let bytes = outbox.packets.bytes.withUnsafeBytes {
@@ -392,10 +472,17 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         if let bit = damagedBit.map({ $0 % (range.count * 8) }) {
             (bytes + bit / 8).assumingMemoryBound(to: UInt8.self).pointee ^= 1 << UInt8(bit % 8)
         }
-        let event = Event(
-            network.isDownLimited(receiver) ? .downlink : .datagram, node: UInt32(receiver),
-            epoch: places[receiver].addressEpoch, bytes: bytes, count: range.count,
-            from: addressing.current[node])
+        post(bytes, count: range.count, way, at: arrival)
+    }
+
+    private mutating func post(
+        _ bytes: UnsafeMutableRawPointer, count: Int, _ way: Way, at arrival: Instant
+    ) {
+        var event = Event(
+            network.isDownLimited(way.receiver) ? .downlink : .datagram,
+            node: UInt32(way.receiver), epoch: places[way.receiver].addressEpoch, bytes: bytes,
+            count: count, from: way.source)
+        event.word = UInt64(way.port)
         agenda.push(event, at: arrival.nanoseconds)
     }
 
@@ -412,7 +499,9 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     /// they are answers to its own questions.
     private mutating func hold(_ event: Event) {
         let node = Int(event.node)
+        var event = event
         if event.kind == .datagram {
+            event.word = Event.inside
             guard places[node].heldByteCount + event.count <= Place<Resident>.socketBufferMax else {
                 pool.free(event.bytes!, count: event.count)
                 return
@@ -446,6 +535,6 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     mutating func startWallClock(_ node: Int) {
         let event = Event(.wallClock, node: UInt32(node), epoch: places[node].epoch, word: 0)
         agenda.push(event, at: (now + Self.wallClockPeriod).nanoseconds)
-        handle(.wallClock(wallClock), node)
+        handle(.wallClock(wallClock(of: node)), node)
     }
 }
