@@ -146,7 +146,7 @@ public enum ReceiptFault: String, Error, Hashable, Sendable {
 }
 
 /// What a peer did against the protocol. Such a stream is reset.
-public enum CallViolation: Hashable, Sendable {
+public enum CallViolation: Error, Hashable, Sendable {
     case malformed(DecodingFailure)
     /// A message that may not come now.
     case outOfTurn

@@ -7,7 +7,7 @@ extension Scenario {
         "{at: \(Quantity.text(fault.at)), \(faultText(fault.kind))}"
     }
 
-    private func faultText(_ kind: Fault.Kind) -> String {
+    func faultText(_ kind: Fault.Kind) -> String {
         func lasts(_ span: Duration) -> String { ", for: \(Quantity.text(span))" }
         switch kind {
         case .kill(let who): return "kill: {\(text(who))}"
