@@ -17,7 +17,7 @@ extension ScenarioRun where Resident: ~Copyable {
     /// The one topic of all scenarios.
     private var topic: TopicID { TopicID(name: "scenario")! }
     /// Posts are acknowledged in bunches, which must be fewer than a listener is given ahead.
-    private static var bunch: Int { 256 }
+    private static var bunch: Int { 64 }
 
     // MARK: What the workload asks
 
