@@ -47,7 +47,9 @@ extension Participant {
         case .lookup(let key):
             let operation = kademlia.startLookup(key, at: now, book: &book, into: &kademliaOut)
             requests.started(operation, for: .request(id))
-        case .watchMembers: audience.watches(id)
+        case .watchMembers:
+            guard !audience.watches(id) else { break }
+            outbox.effects.append(.reply(id, .failed(.tooManyRequests)))
         case .offer(let offer):
             baseOffer = offer
             refreshOffer(at: now, book: &book)
@@ -55,7 +57,7 @@ extension Participant {
         case .subscribe(let topic, let options):
             subscribe(id, to: topic, options, at: now, book: &book, into: &outbox)
         case .consumed(let listener, let count):
-            consumed(listener, count, into: &outbox)
+            consumed(listener, count, at: now, book: &book, into: &outbox)
             inference.consumed(count, of: CallID(number: listener.number), at: now)
             outbox.effects.append(.reply(id, .done))
         case .post(let topic, let payload):
@@ -163,6 +165,7 @@ extension Participant {
                 inference.candidateSearchEnded(name, at: now)
             case .topic?, nil: break
             }
+        case .roundTrip(let peer, let time): gossip.measured(time, to: peer, at: now, book: book)
         case .isolated: isIsolated = true
         case .renewed: break
         }

@@ -7,7 +7,7 @@ extension Scenario {
         "{at: \(Quantity.text(fault.at)), \(faultText(fault.kind))}"
     }
 
-    private func faultText(_ kind: Fault.Kind) -> String {
+    func faultText(_ kind: Fault.Kind) -> String {
         func lasts(_ span: Duration) -> String { ", for: \(Quantity.text(span))" }
         switch kind {
         case .kill(let who): return "kill: {\(text(who))}"
@@ -19,6 +19,9 @@ extension Scenario {
         case .slow(let who, let delay, let every, let span):
             let rhythm = "delay: \(Quantity.text(delay)), every: \(Quantity.text(every))"
             return "slow: {\(text(who)), \(rhythm)}" + lasts(span)
+        case .stall(let who, let times, let apart, let span):
+            let rhythm = "lasting: \(text(times)), apart: \(text(apart))"
+            return "stall: {\(text(who)), \(rhythm)}" + lasts(span)
         case .partition(let shares, let span):
             let list = shares.map { Quantity.text($0) }.joined(separator: ", ")
             return "partition: {shares: [\(list)]}" + lasts(span)
@@ -26,6 +29,10 @@ extension Scenario {
             return "partition: {of: \(Self.quoted(group))}" + lasts(span)
         case .loss(let loss, let span): return "loss: \(lossText(loss))" + lasts(span)
         }
+    }
+
+    private func text(_ times: Doublings) -> String {
+        "[\(Quantity.text(times.first)), \(Quantity.text(times.last))]"
     }
 
     private func text(_ members: Members) -> String {

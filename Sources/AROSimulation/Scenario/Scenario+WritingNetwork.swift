@@ -32,7 +32,7 @@ extension Scenario {
         case .constant(let span): "constant: \(Quantity.text(span))"
         case .uniform(let low, let high):
             "uniform: [\(Quantity.text(low)), \(Quantity.text(high))]"
-        case .regions: "matrix: \(Self.quoted(matrixFile ?? ""))"
+        case .regions, .coordinates: "matrix: \(Self.quoted(matrixFile ?? ""))"
         }
     }
 

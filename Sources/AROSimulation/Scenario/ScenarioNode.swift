@@ -14,6 +14,8 @@ public protocol ScenarioNode: Inhabitant, ~Copyable {
     static func gossipMetrics(
         of world: borrowing World<Self>, _ chance: inout Generator
     ) -> [Metric]
+    /// The graph of the active views; nil where nobody sees into the nodes.
+    static func overlayGraph(of world: borrowing World<Self>) -> OverlayGraph?
 }
 
 extension Node: ScenarioNode {
@@ -27,6 +29,7 @@ extension Node: ScenarioNode {
     public static func gossipMetrics(
         of world: borrowing World<Node>, _ chance: inout Generator
     ) -> [Metric] { [] }
+    public static func overlayGraph(of world: borrowing World<Node>) -> OverlayGraph? { nil }
 }
 
 extension MessageNode: ScenarioNode {
@@ -39,4 +42,7 @@ extension MessageNode: ScenarioNode {
     public static func gossipMetrics(
         of world: borrowing World<MessageNode>, _ chance: inout Generator
     ) -> [Metric] { world.gossipMetrics(&chance) }
+    public static func overlayGraph(of world: borrowing World<MessageNode>) -> OverlayGraph? {
+        world.overlayGraph { $0.activeView }
+    }
 }

@@ -98,7 +98,8 @@ extension World where Resident: ~Copyable {
                 Birth(
                     node: node, life: Int(life), address: address(of: node),
                     now: clocks.time(of: node, at: now),
-                    wallClock: wallClock(of: node), identitySeed: identities[node] ?? seeds.bits256("identity", place),
+                    wallClock: wallClock(of: node),
+                    identitySeed: identities[node] ?? seeds.bits256("identity", place),
                     entropySeed: seeds.bits256("entropy", place, life),
                     chanceSeed: seeds.number("node", place, life))))
         places[node].resident = resident
