@@ -1,8 +1,10 @@
 /// `aro node --gateway`: the node's HTTP face, and the model servers behind it.
 
 import ARO
+import AROBackend
 import AROGateway
 import ArgumentParser
+import Foundation
 import Logging
 
 struct GatewayOptions: ParsableArguments {
@@ -34,11 +36,35 @@ struct GatewayOptions: ParsableArguments {
             "A name under which the gateway may be reached. May be repeated.", valueName: "name"))
     var hosts: [String] = []
 
-    func start(_ node: NodeHandle, _ logger: Logger) async throws -> Gateway? {
+    func start(
+        _ node: NodeHandle, _ inference: (any InferenceServing)?, _ logger: Logger
+    ) async throws -> Gateway? {
         guard let address else { return nil }
         var configuration = GatewayConfiguration(address: address)
         (configuration.allowsRemote, configuration.requiresToken) = (allowsRemote, requiresToken)
         configuration.hosts = hosts
-        return try await Gateway.start(configuration, node: node, logger: logger)
+        return try await Gateway.start(
+            configuration, node: node, inference: inference, logger: logger)
     }
+}
+
+/// `--backend`: model servers whose models the node offers.
+struct BackendOptions: ParsableArguments {
+    @Option(
+        name: .customLong("backend"),
+        help: ArgumentHelp(
+            "A model server that speaks OpenAI's interface. May be repeated.",
+            discussion: """
+                For instance http://127.0.0.1:8080/v1 of llama.cpp, Ollama or vLLM. A key that it \
+                needs is taken from the environment variable ARO_BACKEND_KEY.
+                """, valueName: "url"),
+        transform: { address in
+            do throws(ModelServerFailure) {
+                let key = ProcessInfo.processInfo.environment["ARO_BACKEND_KEY"]
+                return try ModelServer(address, key: key)
+            } catch {
+                throw ValidationError(error.description)
+            }
+        })
+    var servers: [ModelServer] = []
 }

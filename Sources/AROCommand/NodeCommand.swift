@@ -42,6 +42,8 @@ struct NodeCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Gateway") var gateway: GatewayOptions
 
+    @OptionGroup(title: "Models") var backend: BackendOptions
+
     @Option(
         name: .customLong("log-level"),
         help: ArgumentHelp(
@@ -60,7 +62,13 @@ struct NodeCommand: AsyncParsableCommand {
         let handle = try await NodeHandle.start(configuration)
         let control = try await handle.openControl()
         let gateway: Gateway?
-        do { gateway = try await self.gateway.start(handle, configuration.logger) } catch {
+        let backends = Backends(backend.servers, logger: configuration.logger)
+        let watching = Task { await backends.watch(handle) }
+        do {
+            gateway = try await self.gateway.start(
+                handle, LocalInference(node: handle, backends: backends), configuration.logger)
+        } catch {
+            watching.cancel()
             await control.close()
             await handle.shutdown()
             throw error
@@ -73,6 +81,9 @@ struct NodeCommand: AsyncParsableCommand {
         let reason = await signals.first()
         configuration.logger.info("stopping: \(reason)")
         await gateway?.close()
+        watching.cancel()
+        await watching.value
+        await backends.shutdown()
         await control.close()
         await handle.shutdown()
     }

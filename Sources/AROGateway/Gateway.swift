@@ -61,10 +61,14 @@ public final class Gateway: Sendable {
         }
         do {
             for try await bound in starts {
-                return Gateway(bound, token, group, serving, desk)
+                let gateway = Gateway(bound, token, group, serving, desk)
+                try GatewayPlace.write(gateway.url, in: node.dataDirectory)
+                return gateway
             }
             throw GatewayFailure.cannotListen(address, "it was stopped")
         } catch {
+            serving.cancel()
+            _ = await serving.result
             try? await group.shutdownGracefully()
             token.remove()
             if error is GatewayFailure { throw error }
@@ -80,8 +84,10 @@ public final class Gateway: Sendable {
         (self.serving, self.desk) = (serving, desk)
     }
 
-    /// The address for a browser.
-    public var url: String { "http://\(address.description)" }
+    /// The address for programs of this machine.
+    public var url: String {
+        address.isUnspecified ? "http://127.0.0.1:\(address.port)" : "http://\(address)"
+    }
 
     /// Hangs up on every client.
     public func close() async {
@@ -89,6 +95,7 @@ public final class Gateway: Sendable {
         _ = await serving.result
         try? await group.shutdownGracefully()
         token.remove()
+        GatewayPlace.remove(in: desk.node.dataDirectory)
     }
 }
 

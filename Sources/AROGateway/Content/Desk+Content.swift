@@ -111,6 +111,13 @@ extension Desk {
         }
     }
 
+    /// What a path leads to, fetched where it is not here.
+    func entry(_ root: CID, _ names: [String]) async throws -> ContentEntry {
+        try await within(limits.resolveSeconds, status: .gatewayTimeout) { [node] in
+            try await Self.entry(root, names, node, isOnlyHere: false)
+        }
+    }
+
     /// What a path leads to, with enough of it here to tell.
     private static func entry(
         _ root: CID, _ names: [String], _ node: NodeHandle, isOnlyHere: Bool

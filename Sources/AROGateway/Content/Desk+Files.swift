@@ -147,13 +147,7 @@ extension Desk {
         guard !isKnown(request, tag) else {
             return Response(status: .notModified, headers: headers)
         }
-        let rows = entries.map { entry -> JSON in
-            [
-                "name": .string(entry.name), "cid": .string("\(entry.cid)"),
-                "kind": .string(entry.kind.rawValue),
-                "bytes": entry.byteCount.map { JSON($0) } ?? .null,
-            ]
-        }
+        let rows = entries.map(\.document)
         var response = Response(
             json: ["cid": .string("\(found.entry.cid)"), "entries": .array(rows)])
         for field in headers { response.headers[field.name] = field.value }

@@ -33,6 +33,7 @@ extension GatewayError {
     init(_ error: any Error) {
         switch error {
         case let error as GatewayError: self = error
+        case let failure as InferenceFailure: self.init(failure)
         case is CancellationError: self.init(.serviceUnavailable, "cancelled", "cancelled")
         default:
             let report = FailureReport(error)

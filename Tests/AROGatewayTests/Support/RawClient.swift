@@ -27,6 +27,9 @@ final class RawClient: @unchecked Sendable {
 
     deinit { close(descriptor) }
 
+    /// Says nothing more, and reads nothing more.
+    func hangUp() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
     func send(_ text: String) {
         let bytes = Array(text.utf8)
         _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
