@@ -215,7 +215,7 @@ private final class Crowd {
         for process in processes {
             guard
                 let client = try? ControlClient(dataDirectory: process.dataDirectory, .status),
-                case .event(.status(let status))?? = try? client.next()
+                case .event(.status(let status))? = try? client.next()
             else { continue }
             sent[process.peer] = status.datagramsOut
         }
