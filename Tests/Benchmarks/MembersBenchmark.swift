@@ -40,7 +40,10 @@ struct Members: AsyncParsableCommand {
         guard let known = crowd.waitUntilAllKnowAll() else {
             return print("all know all: not within \(Crowd.patience.components.seconds) s")
         }
-        print("\(nodes) started together: all know all \(known - ready) after the last was ready")
+        print(
+            String(
+                format: "%d started together: all know all %.2f s after the last was ready", nodes,
+                max(0, known - ready)))
     }
 
     private func come(_ crowd: Crowd) throws {
