@@ -18,6 +18,11 @@ extension Gossip {
         announcements.entry(of: peer, book: book)
     }
 
+    /// Live members that offer a model of this name, and what they say of it.
+    public func providers(ofModel name: String) -> [(member: Member, model: ModelOffer)] {
+        announcements.providers(ofModel: name)
+    }
+
     /// Where we stand in the space of round-trip times; nil before the first measurement.
     public var coordinate: Coordinate? {
         coordinates.sampleCount > 0 ? coordinates.coordinate : nil
