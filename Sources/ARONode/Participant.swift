@@ -12,7 +12,7 @@ import AROWire
 public struct Participant: ~Copyable {
     public let id: PeerID
     let identity: Identity
-    let configuration: Configuration
+    let providersWanted, subscribersWanted: Int
     var kademlia: Kademlia
     var exchange: Exchange
     var gossip: Gossip
@@ -28,9 +28,10 @@ public struct Participant: ~Copyable {
     /// Breaches of the content exchange by peers.
     var misconduct: UInt64 = 0
 
+    /// - Parameter pool: for the nodes of a simulated world; nil for one of its own.
     public init(
         configuration: Configuration, identity: consuming Identity, seed: UInt64,
-        at now: Instant, wallClock: UnixTime
+        pool: StatementPool? = nil, at now: Instant, wallClock: UnixTime
     ) {
         var generator = Generator(seed: seed)
         id = identity.id
@@ -41,14 +42,15 @@ public struct Participant: ~Copyable {
         exchange = Exchange(
             configuration: configuration.exchange, generator: generator.fork("exchange"))
         gossip = Gossip(
-            configuration: configuration.gossip, local: identity.id, generator: &generator,
-            at: now, wallClock: wallClock)
+            configuration: configuration.gossip, local: identity.id, pool: pool,
+            generator: &generator, at: now, wallClock: wallClock)
         ownAddresses = OwnAddresses(listening: configuration.addresses)
         kademlia.addresses = ownAddresses.best
         gossip.addresses = ownAddresses.best
         var nobody = PeerBook()
         gossip.begin(configuration.ownOffer, at: now, book: &nobody)
-        self.configuration = configuration
+        providersWanted = configuration.providersWanted
+        subscribersWanted = configuration.subscribersWanted
         self.identity = identity
     }
 
@@ -123,13 +125,11 @@ public struct Participant: ~Copyable {
 
     /// When the participant wants ``ParticipantInput/deadline``, and why.
     public var nextDeadline: Wake? {
-        var next = kademlia.nextDeadline.map { Wake(at: $0, reason: .overlay) }
-        for (at, reason) in [
-            (exchange.nextDeadline, Wake.Reason.content), (gossip.nextDeadline, .gossip),
-        ] {
-            if let at, at < next?.at ?? .distantFuture { next = Wake(at: at, reason: reason) }
-        }
-        return next
+        var next = Wake(at: .distantFuture, reason: .overlay)
+        if let at = kademlia.nextDeadline { next.at = at }
+        if let at = exchange.nextDeadline, at < next.at { next = Wake(at: at, reason: .content) }
+        if let at = gossip.nextDeadline, at < next.at { next = Wake(at: at, reason: .gossip) }
+        return next.at == .distantFuture ? nil : next
     }
 
     /// Every peer that must stay in the book. The outbox must have been drained.
@@ -147,8 +147,7 @@ public struct Participant: ~Copyable {
         _ peer: PeerHandle, _ facts: PeerFacts, at now: Instant, book: inout PeerBook
     ) {
         isIsolated = false
-        if let observed = facts.observedAddress {
-            ownAddresses.reported(observed, by: peer)
+        if let observed = facts.observedAddress, ownAddresses.reported(observed, by: peer) {
             kademlia.addresses = ownAddresses.best
             gossip.addresses = ownAddresses.best
             gossip.nat = ownAddresses.nat

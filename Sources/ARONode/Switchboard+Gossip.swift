@@ -62,15 +62,14 @@ extension Participant {
     mutating func drainGossip(
         at now: Instant, book: inout PeerBook, into outbox: inout ParticipantOutbox
     ) {
+        guard !gossipOut.isEmpty else { return }
         let base = outbox.bytes.count
         outbox.bytes += gossipOut.bytes
         for send in gossipOut.sends {
             let range = base + send.range.lowerBound..<base + send.range.upperBound
             outbox.effects.append(.send(send.peer, range))
         }
-        let events = gossipOut.events
-        gossipOut.removeAll()
-        for event in events {
+        for event in gossipOut.takeAll() {
             switch event {
             case .member(let change, let peer):
                 carry(change, peer, at: now, book: book, into: &outbox)
@@ -123,7 +122,7 @@ extension Participant {
         case .unheard(let topic, let posts): tell(.unheard(posts), topic, into: &outbox)
         case .wantsPeers(let topic):
             let operation = kademlia.startProviderSearch(
-                topic.dhtKey, limit: configuration.subscribersWanted, at: now, book: &book,
+                topic.dhtKey, limit: subscribersWanted, at: now, book: &book,
                 into: &kademliaOut)
             requests.started(operation, for: .topic(topic))
         case .provide(let topic): kademlia.resumeProviding(topic.dhtKey, at: now)

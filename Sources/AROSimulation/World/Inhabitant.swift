@@ -13,6 +13,8 @@ public protocol Inhabitant: ~Copyable {
     var nextDeadline: Wake? { get }
     /// Whether a packet with a flipped bit is worth delivering: to who checks a tag, or is tested.
     static var readsDamagedPackets: Bool { get }
+    /// The UDP payload that a datagram stands for, bytes: it may be carried in fewer.
+    static func wireByteCount(of datagram: RawSpan) -> Int
     /// The next thing that is to get to another node whatever the loss; nil for none.
     mutating func takeParcel() -> Parcel?
     mutating func handle(
@@ -21,6 +23,7 @@ public protocol Inhabitant: ~Copyable {
 
 extension Inhabitant where Self: ~Copyable {
     public static var readsDamagedPackets: Bool { true }
+    public static func wireByteCount(of datagram: RawSpan) -> Int { datagram.byteCount }
     public mutating func takeParcel() -> Parcel? { nil }
     public mutating func handle(
         _ parcel: Parcel, from address: SocketAddress, at now: Instant, into outbox: inout Outbox
