@@ -2,7 +2,7 @@
 import PackageDescription
 
 // The layering of Docs/Architecture.md: a target imports only what stands above it in this file,
-// and the protocol targets (Transport, Overlay, Content) never import each other.
+// and the protocol targets (Transport, Overlay, Content, Inference) never import each other.
 
 let settings: [SwiftSetting] =
     [
@@ -16,7 +16,9 @@ let settings: [SwiftSetting] =
 // A target names all targets below it, not only the next ones: SwiftPM rebuilds a target when one
 // that it names has changed, and layouts of types show through more than one layer.
 let foundation: [Target.Dependency] = ["AROPrimitives", "AROCrypto", "AROWire"]
-let protocols: [Target.Dependency] = ["AROTransport", "AROOverlay", "AROContent"]
+let protocols: [Target.Dependency] = [
+    "AROTransport", "AROOverlay", "AROContent", "AROInference",
+]
 let node: [Target.Dependency] = foundation + protocols + ["ARONode"]
 
 func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -33,6 +35,9 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let hummingbird = Target.Dependency.product(
+    name: "HummingbirdCore", package: "hummingbird")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let arguments = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -50,7 +55,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     ],
     targets: [
         .systemLibrary(
@@ -63,6 +71,7 @@ let package = Package(
         core("AROTransport", foundation),
         core("AROOverlay", foundation),
         core("AROContent", foundation),
+        core("AROInference", foundation),
         core("ARONode", foundation + protocols),
 
         // The only I/O.
@@ -77,8 +86,14 @@ let package = Package(
             ]),
         core("ARO", node + ["ARORuntime"]),
 
+        // HTTP: a client of model servers, and the face that agents use.
+        core("AROBackend", [nio, httpClient]),
+        core("AROGateway", node + ["ARORuntime", "AROBackend", nio, logging, hummingbird]),
+
         .executableTarget(
-            name: "AROCommand", dependencies: node + ["ARORuntime", "ARO", arguments, logging],
+            name: "AROCommand",
+            dependencies: node + ["ARORuntime", "ARO", "AROGateway", "AROBackend"]
+                + [arguments, logging, httpClient],
             swiftSettings: settings),
         .executableTarget(
             name: "AROSimCommand", dependencies: node + ["AROSimulation", arguments],
@@ -100,8 +115,11 @@ let package = Package(
         tests(of: "AROTransport", foundation),
         tests(of: "AROOverlay", foundation),
         tests(of: "AROContent", foundation),
+        tests(of: "AROInference", foundation),
         tests(of: "ARONode", foundation + protocols + ["AROSimulation"]),
         tests(of: "ARORuntime", node + ["ARO", "AROCommand"]),
+        tests(of: "AROBackend", [nio, httpClient, hummingbird]),
+        tests(of: "AROGateway", node + ["ARORuntime", "AROBackend", nio, httpClient]),
         tests(of: "AROSimulation", node),
 
         // Real processes of the `aro` that SwiftPM builds beside the tests; nothing is linked.

@@ -19,7 +19,7 @@ struct OwnAddresses: Sendable {
     private var seen: [SocketAddress] = []
     /// The address that most peers see; of equals the one reported last.
     private(set) var observed: SocketAddress?
-    /// How our packets are translated on the way out, as far as two peers' reports tell.
+    /// How our packets are translated on the way out, as far as several peers agree.
     private(set) var nat = NATClass.unknown
 
     /// Reports remembered, one a peer. A guess.
@@ -27,6 +27,9 @@ struct OwnAddresses: Sendable {
     /// Reports that make an address believed while we know of no other: one, as the first peer is all
     /// there is; with more reports, half of them.
     private static let reportsMin = 1
+    /// Peers that must agree, and be more than half of those heard, for a class of translation: one
+    /// may lie. A guess.
+    private static let natReportsMin = 2
 
     init(listening: [SocketAddress]) {
         self.listening = listening.filter { !$0.isUnusable }
@@ -76,16 +79,31 @@ struct OwnAddresses: Sendable {
         return seen[Int(best)]
     }
 
+    /// IPv4's class where there is one, as that is where translators stand, else IPv6's.
     private var natSeen: NATClass {
-        if !listening.isEmpty,
-            reports.contains(where: { listening.contains(seen[Int($0.address)]) })
-        {
-            return .open
+        let old = nat { $0.isIPv4 }
+        return old == .unknown ? nat { !$0.isIPv4 } : old
+    }
+
+    /// By the reports of one address family: those of the other have another translator, or none.
+    private func nat(_ isOfFamily: (SocketAddress) -> Bool) -> NATClass {
+        var counts = InlineArray<64, UInt8>(repeating: 0)
+        var count = 0
+        var best: Int?
+        for report in reports where isOfFamily(seen[Int(report.address)]) {
+            count += 1
+            counts[Int(report.address)] += 1
         }
-        guard reports.count >= 2, let first = reports.first?.address else { return .unknown }
-        if reports.allSatisfy({ $0.address == first }) { return .endpointIndependent }
-        // Whether the port depends on the peer's address alone, two peers cannot tell.
-        return .addressAndPortDependent
+        for report in reports where counts[Int(report.address)] > best.map({ counts[$0] }) ?? 0 {
+            best = Int(report.address)
+        }
+        guard let best, count >= Self.natReportsMin else { return .unknown }
+        if Int(counts[best]) >= Self.natReportsMin, Int(counts[best]) * 2 > count {
+            return listening.contains(seen[best]) ? .open : .endpointIndependent
+        }
+        // Whether the port depends on the peer's address alone, these reports cannot tell. Two that
+        // differ may be one that lies.
+        return count > Self.natReportsMin ? .addressAndPortDependent : .unknown
     }
 
     /// Every peer that must stay in the book: another with its handle would take its report away.

@@ -19,6 +19,8 @@ final class Commons {
     var posts = PostCopies()
     /// Announcements that a node has verified already.
     let statements = StatementPool()
+    /// Hostile nodes that name each other.
+    var conspiracy = Conspiracy()
     let configuration: Configuration
     let sessionLimits: SessionLimits
     /// The transport's encodings that every handshake carries.

@@ -33,6 +33,8 @@ public struct MessageNode: ~Copyable {
     var parcelsTaken = 0
     /// Streams that were written to and whose writer was not told of room since.
     var written: [ContentStream] = []
+    /// nil for an honest node.
+    var hostility: Hostility?
     var chance: Generator
     /// As the transport's: how long handshakes take.
     var handshakeTimes: PopulationTime
@@ -99,6 +101,7 @@ extension MessageNode: Inhabitant {
     public static func wireByteCount(of datagram: RawSpan) -> Int {
         PlainPacket.wireByteCount(of: datagram)
     }
+    public static var sharesAddresses: Bool { true }
 
     public mutating func handle(
         _ input: borrowing Input, at now: Instant, into outbox: inout Outbox
@@ -116,6 +119,7 @@ extension MessageNode: Inhabitant {
         case .request(let request, let id): tell(.request(request, id), at: now)
         case .cancel(let id): tell(.cancel(id), at: now)
         case .disk(let reply): tell(.disk(reply), at: now)
+        case .backend(let reply): tell(.backend(reply), at: now)
         case .wallClock(let time): tell(.wallClock(time), at: now)
         case .shutdown:
             participant.swapScratch(&commons.scratch)
@@ -166,6 +170,7 @@ extension MessageNode: Inhabitant {
         case .send(let peer, let range):
             let bytes = commons.underWay.bytes
             send(bytes.span.bytes.extracting(range), to: peer, at: now, &outbox)
+        case .hangUp(let peer): hangUp(peer, at: now)
         case .dial(let address): dial(address, at: now, into: &outbox)
         case .openStream(let token, let peer, _): openStream(token, to: peer, at: now, &outbox)
         case .write(let token, let bytes, let isFinal):
@@ -174,6 +179,8 @@ extension MessageNode: Inhabitant {
         case .release(let token): releaseStream(token)
         case .reply(let id, let reply): outbox.effects.append(.reply(id, reply))
         case .disk(let request): outbox.effects.append(.disk(request))
+        case .backend(let request): outbox.effects.append(.backend(request))
+        case .record(let entry): outbox.effects.append(.record(entry))
         }
     }
 
@@ -183,6 +190,15 @@ extension MessageNode: Inhabitant {
         _ message: RawSpan, to peer: PeerHandle, at now: Instant, _ outbox: inout Outbox
     ) {
         guard message.byteCount > 0 else { return }
+        guard let hostility else { return sendAsIs(message, to: peer, at: now, &outbox) }
+        for altered in hostility.alter(message) {
+            sendAsIs(altered.span.bytes, to: peer, at: now, &outbox)
+        }
+    }
+
+    private mutating func sendAsIs(
+        _ message: RawSpan, to peer: PeerHandle, at now: Instant, _ outbox: inout Outbox
+    ) {
         messages.sent.count(message)
         commons.posts.count(message)
         guard let i = sessions.find(peer, lifetimes, at: now) else {
@@ -195,6 +211,16 @@ extension MessageNode: Inhabitant {
         } else {
             sendData(message, i, at: now, into: &outbox)
         }
+    }
+
+    /// As a node with a transport does, but that the peer is not told.
+    private mutating func hangUp(_ peer: PeerHandle, at now: Instant) {
+        guard let i = sessions.find(peer, limits, at: now), !sessions.rows[i].isConnecting,
+            now - sessions.rows[i].activeAt >= ParticipantEffect.silenceOfTheDead
+        else { return }
+        let session = sessions.rows[i].number
+        sessions.remove(peer)
+        dropStreams(with: peer, session: session, at: now)
     }
 
     mutating func ride(_ message: RawSpan) {
@@ -233,6 +259,7 @@ extension MessageNode: Inhabitant {
             let message = frames.extracting(range)
             messages.received.count(message)
             if let post = NumberedPost(message) { lastPostHops = post.hops }
+            if hostility != nil, liesAbout(message, from: peer) { continue }
             tell(.message(message, from: peer), at: now)
         }
     }

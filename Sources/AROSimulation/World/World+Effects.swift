@@ -10,14 +10,19 @@ extension World where Resident: ~Copyable {
         for effect in outbox.effects {
             switch effect {
             case .reply(let id, let reply):
+                log?.answered(node, id, reply)
                 happenings.append(.reply(node: node, id, reply))
             case .disk(let request): serve(request, for: node)
+            case .backend(let request): serve(request, for: node)
+            // Nobody reads the books of a simulated node.
+            case .record: break
             }
         }
         outbox.removeAll()
     }
 
     private mutating func sendPackets(of node: Int) {
+        log?.sender = node
         for r in 0..<outbox.packets.runs.count {
             let run = outbox.packets.runs[r]
             var offset = run.start
@@ -31,22 +36,76 @@ extension World where Resident: ~Copyable {
 
     /// Sends a datagram whose bytes lie in the outbox.
     private mutating func send(_ range: Range<Int>, from node: Int, to address: SocketAddress) {
-        let wire = Resident.wireByteCount(of: outbox.packets.bytes.span.bytes.extracting(range))
+        let wire = wireByteCount(of: range)
         counters.datagramsSent += 1
         counters.bytesSent += UInt64(wire)
         places[node].traffic.datagramsOut += 1
         places[node].traffic.bytesOut += UInt64(wire)
-        guard let receiver = addressing.node(at: address) else {
+        if let conduct = hostiles.conduct(of: node) {
+            return sendBadly(range, conduct, from: node, to: address)
+        }
+        transmit(range, from: node, to: address, at: now)
+    }
+
+    /// Sends what is left of a hostile node's packet.
+    private mutating func sendBadly(
+        _ range: Range<Int>, _ conduct: Conduct, from node: Int, to address: SocketAddress
+    ) {
+        let time = now + conduct.delay
+        if Resident.misbehavesItself { return transmit(range, from: node, to: address, at: time) }
+        let packet = Array(outbox.packets.bytes[range])
+        if case .goes(let bit) = hostiles.fate(of: packet, from: node) {
+            transmit(range, from: node, to: address, at: time, damagedBit: bit)
+        }
+        guard let old = hostiles.replay(beside: packet, from: node, to: address),
+            let receiver = receiver(at: old.to)
+        else { return }
+        let size = old.bytes.count + NetworkModel.headerByteCount(to: old.to)
+        let passage = network.send(from: node, to: receiver, byteCount: size, at: time)
+        guard let arrival = passage.arrival else { return }
+        let source = outerAddress(of: node, to: old.to)
+        let bytes = old.bytes.withUnsafeBytes { pool.copy($0) }
+        post(
+            bytes, count: old.bytes.count,
+            Way(source: source, receiver: receiver, port: old.to.port), at: arrival)
+    }
+
+    private func wireByteCount(of range: Range<Int>) -> Int {
+        Resident.wireByteCount(of: outbox.packets.bytes.span.bytes.extracting(range))
+    }
+
+    private mutating func transmit(
+        _ range: Range<Int>, from node: Int, to address: SocketAddress, at time: Instant,
+        damagedBit: Int? = nil
+    ) {
+        let source = outerAddress(of: node, to: address)
+        guard let receiver = receiver(at: address) else {
             network.countNobodyThere()
             return
         }
-        let size = wire + NetworkModel.headerByteCount(to: address)
-        let passage = network.send(from: node, to: receiver, byteCount: size, at: now)
+        let size = wireByteCount(of: range) + NetworkModel.headerByteCount(to: address)
+        let passage = network.send(from: node, to: receiver, byteCount: size, at: time)
         guard let arrival = passage.arrival else { return }
-        post(range, from: node, to: receiver, at: arrival, damagedBit: passage.damagedBit)
-        if let copy = passage.copyArrival {
-            post(range, from: node, to: receiver, at: copy, damagedBit: nil)
-        }
+        let way = Way(source: source, receiver: receiver, port: address.port)
+        post(range, way, at: arrival, damagedBit: damagedBit ?? passage.damagedBit)
+        if let copy = passage.copyArrival { post(range, way, at: copy, damagedBit: nil) }
+    }
+
+    /// From where a datagram of a node is seen to come.
+    private mutating func outerAddress(of node: Int, to remote: SocketAddress) -> SocketAddress {
+        var source = addressing.current[node]
+        guard translators.contains(node) else { return source }
+        let port = translators.port(of: node, to: remote, innerPort: source.port, at: now)
+        if !Resident.sharesAddresses { source.port = port }
+        return source
+    }
+
+    private func receiver(at address: SocketAddress) -> Int? {
+        if let node = addressing.node(at: address) { return node }
+        guard !translators.isEmpty, let node = addressing.host(at: address),
+            translators.contains(node)
+        else { return nil }
+        return node
     }
 
     /// Sends what no loss keeps back.
@@ -55,7 +114,9 @@ extension World where Resident: ~Copyable {
         counters.bytesSent += UInt64(parcel.wireByteCount)
         places[node].traffic.datagramsOut += UInt64(parcel.packetCount)
         places[node].traffic.bytesOut += UInt64(parcel.wireByteCount)
-        forward(parcels.park(parcel), from: node, attempts: 1)
+        let place = parcels.park(parcel)
+        log?.sent(.parcel(place), by: node)
+        forward(place, from: node, attempts: 1)
     }
 
     /// A partition keeps it back: then it is tried again with the next second, for as long as a
@@ -65,7 +126,11 @@ extension World where Resident: ~Copyable {
             _ = parcels.take(place)
             return network.countNobodyThere()
         }
-        if let arrival = network.sendReliably(from: node, to: receiver, at: now) {
+        _ = outerAddress(of: node, to: addressing.current[receiver])
+        let isLetIn = translators.admits(
+            addressing.current[node], to: receiver, port: addressing.current[receiver].port, at: now
+        )
+        if isLetIn, let arrival = network.sendReliably(from: node, to: receiver, at: now) {
             var event = Event(
                 .parcel, node: UInt32(receiver), epoch: places[receiver].addressEpoch, word: place)
             event.from = addressing.current[node]
@@ -94,7 +159,7 @@ extension World where Resident: ~Copyable {
     }
 
     private mutating func post(
-        _ range: Range<Int>, from node: Int, to receiver: Int, at arrival: Instant, damagedBit: Int?
+        _ range: Range<Int>, _ way: Way, at arrival: Instant, damagedBit: Int?
     ) {
         if damagedBit != nil, !Resident.readsDamagedPackets { return }
         let bytes = outbox.packets.bytes.withUnsafeBytes {
@@ -103,17 +168,27 @@ extension World where Resident: ~Copyable {
         if let bit = damagedBit.map({ $0 % (range.count * 8) }) {
             (bytes + bit / 8).assumingMemoryBound(to: UInt8.self).pointee ^= 1 << UInt8(bit % 8)
         }
-        let event = Event(
-            network.isDownLimited(receiver) ? .downlink : .datagram, node: UInt32(receiver),
-            epoch: places[receiver].addressEpoch, bytes: bytes, count: range.count,
-            from: addressing.current[node])
+        post(bytes, count: range.count, way, at: arrival)
+    }
+
+    private mutating func post(
+        _ bytes: UnsafeMutableRawPointer, count: Int, _ way: Way, at arrival: Instant
+    ) {
+        var event = Event(
+            network.isDownLimited(way.receiver) ? .downlink : .datagram,
+            node: UInt32(way.receiver), epoch: places[way.receiver].addressEpoch, bytes: bytes,
+            count: count, from: way.source)
+        event.word = UInt64(way.port)
+        if let log { log.sent(.bytes(UInt(bitPattern: bytes)), by: log.sender) }
         agenda.push(event, at: arrival.nanoseconds)
     }
 
     private mutating func serve(_ request: DiskRequest, for node: Int) {
         guard let (reply, latency) = disks.serve(request, for: node) else { return }
+        let place = diskReplies.park(reply)
+        log?.sent(.disk(place), by: node)
         let event = Event(
-            .disk, node: UInt32(node), epoch: places[node].epoch, word: diskReplies.park(reply))
+            .disk, node: UInt32(node), epoch: places[node].epoch, word: place)
         agenda.push(event, at: (now + latency).nanoseconds)
     }
 }
