@@ -114,15 +114,14 @@ extension Participant {
     private mutating func drainKademlia(
         at now: Instant, book: inout PeerBook, into outbox: inout ParticipantOutbox
     ) {
+        guard !kademliaOut.isEmpty else { return }
         let base = outbox.bytes.count
         outbox.bytes += kademliaOut.bytes
         for send in kademliaOut.sends {
             let range = base + send.range.lowerBound..<base + send.range.upperBound
             outbox.effects.append(.send(send.peer, range))
         }
-        let events = kademliaOut.events
-        kademliaOut.removeAll()
-        for event in events { carry(event, at: now, book: &book, into: &outbox) }
+        for event in kademliaOut.takeAll() { carry(event, at: now, book: &book, into: &outbox) }
     }
 
     private mutating func carry(

@@ -54,9 +54,11 @@ public struct MessageNode: ~Copyable {
             first: commons.configuration.transport.endpoint.handshakeRetransmitMax)
         participant = Participant(
             configuration: commons.configuration, identity: identity, seed: generator.next(),
+            pool: commons.statements,
             at: birth.now, wallClock: birth.wallClock)
     }
 
+    var lifetimes: SessionLimits { commons.sessionLimits }
     var limits: EndpointConfiguration { commons.configuration.transport.endpoint }
 
     /// Looks at the participant, with the peer book that its handles belong to.
@@ -67,9 +69,9 @@ public struct MessageNode: ~Copyable {
     /// Peers with a session, in the order of their ids. What each session carried is not counted.
     func peerStatus(at now: Instant) -> [PeerStatus] {
         var rows: [PeerStatus] = []
-        for session in sessions.rows where !session.isConnecting && !session.isIdle(limits, at: now)
-        {
-            guard let address = commons.book.addresses(session.peer).first else { continue }
+        for session in sessions.rows
+        where !session.isConnecting && !session.isIdle(lifetimes, at: now) {
+            guard let address = commons.book.address(session.peer) else { continue }
             rows.append(
                 PeerStatus(
                     id: commons.book.id(session.peer), address: address, isConnected: true,
@@ -90,12 +92,15 @@ public struct MessageNode: ~Copyable {
 
     /// Sessions that are connected and not idle.
     public func sessionCount(at now: Instant) -> Int {
-        sessions.rows.count { !$0.isConnecting && !$0.isIdle(limits, at: now) }
+        sessions.rows.count { !$0.isConnecting && !$0.isIdle(lifetimes, at: now) }
     }
 }
 
 extension MessageNode: Inhabitant {
     public static var readsDamagedPackets: Bool { false }
+    public static func wireByteCount(of datagram: RawSpan) -> Int {
+        PlainPacket.wireByteCount(of: datagram)
+    }
     public static var sharesAddresses: Bool { true }
 
     public mutating func handle(
@@ -106,7 +111,7 @@ extension MessageNode: Inhabitant {
             received(bytes, from: address, at: now, into: &outbox)
         case .deadline:
             if let at = attemptDeadline, at <= now { attemptsDue(at: now, into: &outbox) }
-            if let wake = participant.nextDeadline, wake.at <= now { tell(.deadline, at: now) }
+            tell(.deadline, at: now)
         case .request(.peers, let id):
             outbox.effects.append(.reply(id, .peers(peerStatus(at: now))))
         case .request(.status, let id):
@@ -117,7 +122,9 @@ extension MessageNode: Inhabitant {
         case .backend(let reply): tell(.backend(reply), at: now)
         case .wallClock(let time): tell(.wallClock(time), at: now)
         case .shutdown:
+            participant.swapScratch(&commons.scratch)
             participant.shutDown(at: now, book: &commons.book, into: &commons.outbox)
+            participant.swapScratch(&commons.scratch)
             carry(at: now, into: &outbox)
             closeAll(at: now, into: &outbox)
         }
@@ -134,7 +141,9 @@ extension MessageNode: Inhabitant {
     }
 
     mutating func tell(_ input: borrowing ParticipantInput, at now: Instant) {
+        participant.swapScratch(&commons.scratch)
         participant.handle(input, at: now, book: &commons.book, into: &commons.outbox)
+        participant.swapScratch(&commons.scratch)
     }
 
     /// Carries out what the participant wants until it wants nothing more.
@@ -192,7 +201,7 @@ extension MessageNode: Inhabitant {
     ) {
         messages.sent.count(message)
         commons.posts.count(message)
-        guard let i = sessions.find(peer, limits, at: now) else {
+        guard let i = sessions.find(peer, lifetimes, at: now) else {
             return connect(to: peer, first: message, at: now, into: &outbox)
         }
         if sessions.rows[i].isConnecting {
@@ -228,7 +237,7 @@ extension MessageNode: Inhabitant {
     ) {
         let session = sessions.rows[i]
         sessions.sent(i, at: now)
-        guard let address = commons.book.addresses(session.peer).first else { return }
+        guard let address = commons.book.address(session.peer) else { return }
         post(.data, session.number, message, to: address, into: &outbox)
     }
 
