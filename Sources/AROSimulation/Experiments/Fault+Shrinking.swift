@@ -7,7 +7,8 @@ extension Scenario.Fault.Kind {
     var members: Scenario.Members? {
         switch self {
         case .kill(let who), .stop(let who), .move(let who), .restart(let who, _),
-            .pause(let who, _), .slow(let who, _, _, _), .isolate(let who, _):
+            .pause(let who, _), .slow(let who, _, _, _), .stall(let who, _, _, _),
+            .isolate(let who, _):
             who
         case .partition, .partitionGroup, .loss: nil
         }
@@ -23,6 +24,8 @@ extension Scenario.Fault.Kind {
         case .pause(_, let span): .pause(who, lasting: span)
         case .slow(_, let delay, let every, let span):
             .slow(who, delay: delay, every: every, lasting: span)
+        case .stall(_, let times, let apart, let span):
+            .stall(who, times, apart: apart, lasting: span)
         case .isolate(_, let span): .isolate(who, lasting: span)
         case .partition, .partitionGroup, .loss: self
         }
@@ -33,7 +36,8 @@ extension Scenario.Fault.Kind {
         switch self {
         case .kill, .stop, .move: nil
         case .restart(_, let span), .pause(_, let span), .slow(_, _, _, let span),
-            .isolate(_, let span), .partition(_, let span), .partitionGroup(_, let span),
+            .stall(_, _, _, let span), .isolate(_, let span), .partition(_, let span),
+            .partitionGroup(_, let span),
             .loss(_, let span):
             span
         }
@@ -47,6 +51,8 @@ extension Scenario.Fault.Kind {
         case .pause(let who, let span): .pause(who, lasting: min(span, most))
         case .slow(let who, let delay, let every, let span):
             .slow(who, delay: min(delay, most), every: every, lasting: min(span, most))
+        case .stall(let who, let times, let apart, let span):
+            .stall(who, times.cut(to: most), apart: apart, lasting: min(span, most))
         case .isolate(let who, let span): .isolate(who, lasting: min(span, most))
         case .partition(let shares, let span): .partition(shares, lasting: min(span, most))
         case .partitionGroup(let group, let span):

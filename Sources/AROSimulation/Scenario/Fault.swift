@@ -43,6 +43,10 @@ extension Scenario {
         public var first: Duration
         public var last: Duration
 
+        func cut(to most: Duration) -> Doublings {
+            Doublings(first: min(first, most), last: min(last, most))
+        }
+
         /// How many there are.
         var count: Int {
             var (count, time) = (1, first)
