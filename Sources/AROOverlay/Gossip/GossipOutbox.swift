@@ -5,9 +5,31 @@ import AROWire
 
 public typealias GossipOutbox = OverlayOutbox<GossipEvent>
 
+/// The outboxes between gossip's parts, which are empty between two inputs: nodes of one world need
+/// no more than one set of them.
+package struct GossipScratch: ~Copyable {
+    var membership = MembershipOutbox()
+    var failure = FailureOutbox()
+    var announcements = AnnouncementOutbox()
+    var topics = TopicsOutbox()
+
+    package init() {}
+}
+
+extension Gossip {
+    package mutating func swapScratch(_ scratch: inout GossipScratch) {
+        swap(&membershipOut, &scratch.membership)
+        swap(&failureOut, &scratch.failure)
+        swap(&announcementsOut, &scratch.announcements)
+        swap(&topicsOut, &scratch.topics)
+    }
+}
+
 public enum GossipEvent: Hashable, Sendable {
     case member(MemberChange, PeerHandle)
     case topic(TopicsEvent)
+    /// We have judged the peer ourselves: nothing comes from it, whoever else may hear it.
+    case silent(PeerHandle)
     /// Nobody is left to gossip with: time to try the bootstrap addresses again. Repeated, ever more
     /// rarely, while it lasts.
     case isolated

@@ -9,6 +9,8 @@ public struct NetworkDrops: Hashable, Sendable {
     public var queueFull: UInt64 = 0
     public var tooLarge: UInt64 = 0
     public var partitioned: UInt64 = 0
+    /// A NAT did not let it in.
+    public var filtered: UInt64 = 0
     /// Nobody has the address, or nobody listens there now.
     public var nobodyThere: UInt64 = 0
 }
@@ -40,12 +42,15 @@ struct Network: ~Copyable {
     private var badPaths: Set<UInt64> = []
     /// Directed pairs of sides between which nothing passes; few.
     private var cuts: [Cut] = []
+    /// Directed paths that hold things back, and until when. Asked, never iterated.
+    private var clogs: [UInt64: Instant] = [:]
 
     private struct End {
         var link: AccessLink
         var region: Int32
         var side: Int32 = 0
         var isAlone = false
+        var cloggedUntil = Instant.origin
         var upFreeAt = Instant.origin
         var downFreeAt = Instant.origin
     }
@@ -61,9 +66,8 @@ struct Network: ~Copyable {
     }
 
     mutating func addEnd(_ link: AccessLink, region: Int) {
-        if case .regions(let matrix) = model.roundTrip {
-            precondition(matrix.names.indices.contains(region), "no region \(region)")
-        }
+        precondition(
+            model.roundTrip.places.map { $0.contains(region) } ?? true, "no region \(region)")
         ends.append(End(link: link, region: Int32(region)))
     }
 
@@ -84,6 +88,24 @@ struct Network: ~Copyable {
     /// Cuts a node off from everyone, or ends that. A partition is another matter.
     mutating func setAlone(_ isAlone: Bool, _ node: Int) { ends[node].isAlone = isAlone }
 
+    // MARK: Clogs
+
+    mutating func clog(_ node: Int, until end: Instant) {
+        ends[node].cloggedUntil = max(ends[node].cloggedUntil, end)
+    }
+
+    mutating func clog(from: Int, to: Int, until end: Instant) {
+        let path = Self.directed(from, to)
+        clogs[path] = max(clogs[path] ?? .origin, end)
+    }
+
+    /// When what is sent now starts on its way.
+    private func start(_ from: Int, _ to: Int, _ now: Instant) -> Instant {
+        let end = max(now, ends[from].cloggedUntil, ends[to].cloggedUntil)
+        guard !clogs.isEmpty, let path = clogs[Self.directed(from, to)] else { return end }
+        return max(end, path)
+    }
+
     // MARK: A datagram's way
 
     /// A datagram of `byteCount` bytes, headers included, leaves `from` for `to`.
@@ -97,7 +119,8 @@ struct Network: ~Copyable {
         }
         if isCut(from, to) { return dropped(&drops.partitioned) }
         if isLost(from, to) { return dropped(&drops.lost) }
-        let arrival = departure + oneWay(from, to, at: departure)
+        let start = start(from, to, departure)
+        let arrival = start + oneWay(from, to, at: start)
         var passage = Passage()
         passage.arrival = arrival + heldBack()
         if model.duplicate.falls(&chance) { passage.copyArrival = arrival + heldBack() }
@@ -108,7 +131,9 @@ struct Network: ~Copyable {
     /// When something gets there that is sent until it does, at no rate; nil where a partition
     /// keeps it back.
     func sendReliably(from: Int, to: Int, at now: Instant) -> Instant? {
-        isCut(from, to) ? nil : now + oneWay(from, to, at: now)
+        if isCut(from, to) { return nil }
+        let start = start(from, to, now)
+        return start + oneWay(from, to, at: start)
     }
 
     /// Whether the receiver's link is limited, so that its queue must be asked on arrival.
@@ -126,6 +151,8 @@ struct Network: ~Copyable {
 
     mutating func countNobodyThere() { drops.nobodyThere += 1 }
 
+    mutating func countFiltered() { drops.filtered += 1 }
+
     /// The round-trip time of a pair without jitter and queues: what `stretch` is measured against.
     func roundTrip(_ a: Int, _ b: Int) -> Duration {
         let core: Duration
@@ -137,6 +164,8 @@ struct Network: ~Copyable {
             core = low + .nanoseconds(Int64(place))
         case .regions(let matrix):
             core = matrix.roundTrip(Int(ends[a].region), Int(ends[b].region))
+        case .coordinates(let table):
+            core = table.roundTrip(Int(ends[a].region), Int(ends[b].region))
         }
         let scaled = model.spread?.scale(core, at: mix64(pairHash(a, b))) ?? core
         return scaled + ends[a].link.delay * 2 + ends[b].link.delay * 2
@@ -155,6 +184,7 @@ struct Network: ~Copyable {
     }
 
     private mutating func isLost(_ from: Int, _ to: Int) -> Bool {
+        if ends[from].link.loss.falls(&chance) || ends[to].link.loss.falls(&chance) { return true }
         switch model.loss {
         case .none: return false
         case .independent(let p): return p.falls(&chance)

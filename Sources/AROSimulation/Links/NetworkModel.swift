@@ -46,6 +46,17 @@ public enum RoundTrip: Hashable, Sendable {
     case uniform(Duration, Duration)
     /// By the regions of both nodes.
     case regions(RegionMatrix)
+    /// By the places of both nodes in a space.
+    case coordinates(CoordinateTable)
+
+    /// The regions or lines of the table that a node may have; nil where there are none.
+    var places: Range<Int>? {
+        switch self {
+        case .constant, .uniform: nil
+        case .regions(let matrix): matrix.names.indices
+        case .coordinates(let table): 0..<table.count
+        }
+    }
 }
 
 /// Delay that changes with time: queues of others along the way. A lognormal value is drawn for
@@ -117,15 +128,18 @@ public struct AccessLink: Hashable, Sendable {
     /// One way, added at this end.
     public var delay: Duration
     public var mtu: Int
+    /// Of every datagram through it, in either direction.
+    public var loss: Chance
 
     /// - Parameter queue: the depth of both queues in time at line rate. 100 ms: OverSim's and
     ///   common practice's order of magnitude.
     public init(
         up: Int64? = nil, down: Int64? = nil, queue: Duration = .milliseconds(100),
-        delay: Duration = .zero, mtu: Int = 65_535
+        delay: Duration = .zero, mtu: Int = 65_535, loss: Chance = .never
     ) {
         precondition(up ?? 1 > 0 && down ?? 1 > 0, "a link's rate is positive")
         (self.up, self.down, self.delay, self.mtu) = (up, down, delay, mtu)
+        self.loss = loss
         upQueueByteCountMax = Self.byteCount(of: queue, at: up)
         downQueueByteCountMax = Self.byteCount(of: queue, at: down)
     }

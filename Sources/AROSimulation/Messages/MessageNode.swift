@@ -33,6 +33,8 @@ public struct MessageNode: ~Copyable {
     var parcelsTaken = 0
     /// Streams that were written to and whose writer was not told of room since.
     var written: [ContentStream] = []
+    /// nil for an honest node.
+    var hostility: Hostility?
     var chance: Generator
     /// As the transport's: how long handshakes take.
     var handshakeTimes: PopulationTime
@@ -52,9 +54,11 @@ public struct MessageNode: ~Copyable {
             first: commons.configuration.transport.endpoint.handshakeRetransmitMax)
         participant = Participant(
             configuration: commons.configuration, identity: identity, seed: generator.next(),
+            pool: commons.statements,
             at: birth.now, wallClock: birth.wallClock)
     }
 
+    var lifetimes: SessionLimits { commons.sessionLimits }
     var limits: EndpointConfiguration { commons.configuration.transport.endpoint }
 
     /// Looks at the participant, with the peer book that its handles belong to.
@@ -65,9 +69,9 @@ public struct MessageNode: ~Copyable {
     /// Peers with a session, in the order of their ids. What each session carried is not counted.
     func peerStatus(at now: Instant) -> [PeerStatus] {
         var rows: [PeerStatus] = []
-        for session in sessions.rows where !session.isConnecting && !session.isIdle(limits, at: now)
-        {
-            guard let address = commons.book.addresses(session.peer).first else { continue }
+        for session in sessions.rows
+        where !session.isConnecting && !session.isIdle(lifetimes, at: now) {
+            guard let address = commons.book.address(session.peer) else { continue }
             rows.append(
                 PeerStatus(
                     id: commons.book.id(session.peer), address: address, isConnected: true,
@@ -88,12 +92,16 @@ public struct MessageNode: ~Copyable {
 
     /// Sessions that are connected and not idle.
     public func sessionCount(at now: Instant) -> Int {
-        sessions.rows.count { !$0.isConnecting && !$0.isIdle(limits, at: now) }
+        sessions.rows.count { !$0.isConnecting && !$0.isIdle(lifetimes, at: now) }
     }
 }
 
 extension MessageNode: Inhabitant {
     public static var readsDamagedPackets: Bool { false }
+    public static func wireByteCount(of datagram: RawSpan) -> Int {
+        PlainPacket.wireByteCount(of: datagram)
+    }
+    public static var sharesAddresses: Bool { true }
 
     public mutating func handle(
         _ input: borrowing Input, at now: Instant, into outbox: inout Outbox
@@ -103,7 +111,7 @@ extension MessageNode: Inhabitant {
             received(bytes, from: address, at: now, into: &outbox)
         case .deadline:
             if let at = attemptDeadline, at <= now { attemptsDue(at: now, into: &outbox) }
-            if let wake = participant.nextDeadline, wake.at <= now { tell(.deadline, at: now) }
+            tell(.deadline, at: now)
         case .request(.peers, let id):
             outbox.effects.append(.reply(id, .peers(peerStatus(at: now))))
         case .request(.status, let id):
@@ -111,9 +119,12 @@ extension MessageNode: Inhabitant {
         case .request(let request, let id): tell(.request(request, id), at: now)
         case .cancel(let id): tell(.cancel(id), at: now)
         case .disk(let reply): tell(.disk(reply), at: now)
+        case .backend(let reply): tell(.backend(reply), at: now)
         case .wallClock(let time): tell(.wallClock(time), at: now)
         case .shutdown:
+            participant.swapScratch(&commons.scratch)
             participant.shutDown(at: now, book: &commons.book, into: &commons.outbox)
+            participant.swapScratch(&commons.scratch)
             carry(at: now, into: &outbox)
             closeAll(at: now, into: &outbox)
         }
@@ -130,7 +141,9 @@ extension MessageNode: Inhabitant {
     }
 
     mutating func tell(_ input: borrowing ParticipantInput, at now: Instant) {
+        participant.swapScratch(&commons.scratch)
         participant.handle(input, at: now, book: &commons.book, into: &commons.outbox)
+        participant.swapScratch(&commons.scratch)
     }
 
     /// Carries out what the participant wants until it wants nothing more.
@@ -157,6 +170,7 @@ extension MessageNode: Inhabitant {
         case .send(let peer, let range):
             let bytes = commons.underWay.bytes
             send(bytes.span.bytes.extracting(range), to: peer, at: now, &outbox)
+        case .hangUp(let peer): hangUp(peer, at: now)
         case .dial(let address): dial(address, at: now, into: &outbox)
         case .openStream(let token, let peer, _): openStream(token, to: peer, at: now, &outbox)
         case .write(let token, let bytes, let isFinal):
@@ -165,6 +179,8 @@ extension MessageNode: Inhabitant {
         case .release(let token): releaseStream(token)
         case .reply(let id, let reply): outbox.effects.append(.reply(id, reply))
         case .disk(let request): outbox.effects.append(.disk(request))
+        case .backend(let request): outbox.effects.append(.backend(request))
+        case .record(let entry): outbox.effects.append(.record(entry))
         }
     }
 
@@ -174,9 +190,18 @@ extension MessageNode: Inhabitant {
         _ message: RawSpan, to peer: PeerHandle, at now: Instant, _ outbox: inout Outbox
     ) {
         guard message.byteCount > 0 else { return }
+        guard let hostility else { return sendAsIs(message, to: peer, at: now, &outbox) }
+        for altered in hostility.alter(message) {
+            sendAsIs(altered.span.bytes, to: peer, at: now, &outbox)
+        }
+    }
+
+    private mutating func sendAsIs(
+        _ message: RawSpan, to peer: PeerHandle, at now: Instant, _ outbox: inout Outbox
+    ) {
         messages.sent.count(message)
         commons.posts.count(message)
-        guard let i = sessions.find(peer, limits, at: now) else {
+        guard let i = sessions.find(peer, lifetimes, at: now) else {
             return connect(to: peer, first: message, at: now, into: &outbox)
         }
         if sessions.rows[i].isConnecting {
@@ -186,6 +211,16 @@ extension MessageNode: Inhabitant {
         } else {
             sendData(message, i, at: now, into: &outbox)
         }
+    }
+
+    /// As a node with a transport does, but that the peer is not told.
+    private mutating func hangUp(_ peer: PeerHandle, at now: Instant) {
+        guard let i = sessions.find(peer, limits, at: now), !sessions.rows[i].isConnecting,
+            now - sessions.rows[i].activeAt >= ParticipantEffect.silenceOfTheDead
+        else { return }
+        let session = sessions.rows[i].number
+        sessions.remove(peer)
+        dropStreams(with: peer, session: session, at: now)
     }
 
     mutating func ride(_ message: RawSpan) {
@@ -202,7 +237,7 @@ extension MessageNode: Inhabitant {
     ) {
         let session = sessions.rows[i]
         sessions.sent(i, at: now)
-        guard let address = commons.book.addresses(session.peer).first else { return }
+        guard let address = commons.book.address(session.peer) else { return }
         post(.data, session.number, message, to: address, into: &outbox)
     }
 
@@ -224,6 +259,7 @@ extension MessageNode: Inhabitant {
             let message = frames.extracting(range)
             messages.received.count(message)
             if let post = NumberedPost(message) { lastPostHops = post.hops }
+            if hostility != nil, liesAbout(message, from: peer) { continue }
             tell(.message(message, from: peer), at: now)
         }
     }

@@ -44,6 +44,14 @@ struct Addressing {
         elsewhere[address] = node
     }
 
+    /// Who has this address, whatever the port: the node behind a NAT of its own.
+    func host(at address: SocketAddress) -> Int? {
+        guard address.isIPv4 else { return nil }
+        let place = Int(address.ipv4 >> 8) - Int(Self.firstNetwork)
+        guard current.indices.contains(place), current[place].low == address.low else { return nil }
+        return place
+    }
+
     /// Who has this address now.
     func node(at address: SocketAddress) -> Int? {
         if address.isIPv4 {

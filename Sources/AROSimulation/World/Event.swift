@@ -5,14 +5,16 @@ import ARONode
 import AROPrimitives
 
 struct Event {
-    enum Kind { case timer, downlink, datagram, parcel, parcelAgain, disk, wallClock, alarm }
+    enum Kind { case timer, downlink, datagram, parcel, parcelAgain, disk, model, wallClock, alarm }
 
     var kind: Kind
     var node: UInt32
     /// The life of the node, or of its address, that this event is for; later ones ignore it.
     var epoch: UInt32
-    /// A timer's time, a parked reply's place, an alarm's number.
+    /// A timer's time, a parked reply's place, an alarm's number, a datagram's port.
     var word: UInt64 = 0
+    /// In the place of the port: the datagram has passed the receiver's NAT.
+    static let inside = UInt64.max
     /// A datagram, in the world's byte pool.
     var bytes: UnsafeMutableRawPointer?
     var count = 0
@@ -31,8 +33,15 @@ struct Event {
     }
 }
 
+/// From where a datagram comes, and to which port of whom it goes.
+struct Way {
+    var source: SocketAddress
+    var receiver: Int
+    var port: UInt16
+}
+
 /// What the trace calls the inputs of a node. The numbers are part of the hash.
-enum TraceKind: UInt8 { case timer = 1, datagram, disk, wallClock, request, cancel, parcel }
+enum TraceKind: UInt8 { case timer = 1, datagram, disk, wallClock, request, cancel, parcel, model }
 
 /// A node's place in the world; it outlives the node.
 struct Place<Resident: Inhabitant & ~Copyable> {

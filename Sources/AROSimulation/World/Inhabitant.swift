@@ -13,6 +13,15 @@ public protocol Inhabitant: ~Copyable {
     var nextDeadline: Wake? { get }
     /// Whether a packet with a flipped bit is worth delivering: to who checks a tag, or is tested.
     static var readsDamagedPackets: Bool { get }
+    /// The UDP payload that a datagram stands for, bytes: it may be carried in fewer.
+    static func wireByteCount(of datagram: RawSpan) -> Int
+    /// Whether all inhabitants know the same address of each: then a NAT cannot show each of them
+    /// another one, and knows its remote ends by node.
+    static var sharesAddresses: Bool { get }
+    /// Whether a hostile one alters its own messages, so that the world need not alter packets.
+    static var misbehavesItself: Bool { get }
+    /// It is hostile from now on.
+    mutating func misbehave(_ conduct: Conduct, chance: Generator)
     /// The next thing that is to get to another node whatever the loss; nil for none.
     mutating func takeParcel() -> Parcel?
     mutating func handle(
@@ -21,6 +30,10 @@ public protocol Inhabitant: ~Copyable {
 
 extension Inhabitant where Self: ~Copyable {
     public static var readsDamagedPackets: Bool { true }
+    public static func wireByteCount(of datagram: RawSpan) -> Int { datagram.byteCount }
+    public static var sharesAddresses: Bool { false }
+    public static var misbehavesItself: Bool { false }
+    public mutating func misbehave(_ conduct: Conduct, chance: Generator) {}
     public mutating func takeParcel() -> Parcel? { nil }
     public mutating func handle(
         _ parcel: Parcel, from address: SocketAddress, at now: Instant, into outbox: inout Outbox

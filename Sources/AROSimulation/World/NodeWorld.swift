@@ -2,6 +2,7 @@
 
 import AROCrypto
 import ARONode
+import AROOverlay
 import AROPrimitives
 
 extension World where Resident == Node {
@@ -10,12 +11,13 @@ extension World where Resident == Node {
         seed: UInt64, network: NetworkModel = NetworkModel(), disk: DiskModel = DiskModel(),
         configuration: Configuration = .simulated
     ) -> World<Node> {
-        World(seed: seed, network: network, disk: disk) { birth in
+        let pool = StatementPool()
+        return World(seed: seed, network: network, disk: disk) { birth in
             var identityEntropy = Entropy(seed: birth.identitySeed)
             return Node(
                 configuration: configuration, identity: Identity(from: &identityEntropy),
-                entropy: Entropy(seed: birth.entropySeed), seed: birth.chanceSeed, at: birth.now,
-                wallClock: birth.wallClock)
+                entropy: Entropy(seed: birth.entropySeed), seed: birth.chanceSeed,
+                pool: pool, at: birth.now, wallClock: birth.wallClock)
         }
     }
 }

@@ -14,11 +14,14 @@ extension World where Resident: ~Copyable {
     ///   - link: its access link.
     ///   - region: its place in the region matrix, where the network has one.
     ///   - address: where it lives; nil for a public IPv4 address in a /24 of its own.
+    ///   - identity: the seed of its key pair; nil for one of its own.
     /// - Returns: the node's number, counted from 0.
     @discardableResult
     public mutating func addNode(
-        link: AccessLink = .unlimited, region: Int = 0, address: SocketAddress? = nil
+        link: AccessLink = .unlimited, region: Int = 0, address: SocketAddress? = nil,
+        identity: Bits256? = nil
     ) -> Int {
+        if let identity { identities[places.count] = identity }
         addressing.add(address)
         network.addEnd(link, region: region)
         disks.addNode()
@@ -69,11 +72,14 @@ extension World where Resident: ~Copyable {
         places[node].armedAt = .distantFuture
         places[node].epoch += 1
         dropHeld(node)
+        disks.lostPower(node)
+        models.lostPower(node)
     }
 
     /// Lets a node say goodbye, then ends it.
     public mutating func stop(_ node: Int) {
         if isRunning(node) { handle(.shutdown, node) }
+        disks.sync(node)
         kill(node)
     }
 
@@ -90,11 +96,14 @@ extension World where Resident: ~Copyable {
         resident.initialize(
             to: birth(
                 Birth(
-                    node: node, life: Int(life), address: address(of: node), now: now,
-                    wallClock: wallClock, identitySeed: seeds.bits256("identity", place),
+                    node: node, life: Int(life), address: address(of: node),
+                    now: clocks.time(of: node, at: now),
+                    wallClock: wallClock(of: node),
+                    identitySeed: identities[node] ?? seeds.bits256("identity", place),
                     entropySeed: seeds.bits256("entropy", place, life),
                     chanceSeed: seeds.number("node", place, life))))
         places[node].resident = resident
+        misbehave(node)
         startWallClock(node)
     }
 
@@ -119,6 +128,35 @@ extension World where Resident: ~Copyable {
         places[node].addressEpoch += 1
         addressing.move(node, to: address, moves: Int(places[node].addressEpoch))
     }
+
+    /// Puts a node behind a NAT of its own; nothing is mapped yet. Such a node has a /24 to itself.
+    public mutating func putBehindNAT(_ node: Int, _ model: NATModel) {
+        precondition(
+            addressing.host(at: addressing.current[node]) == node, "a NAT owns its address")
+        translators.put(node, behind: model, isBlunt: Resident.sharesAddresses)
+    }
+
+    public func isBehindNAT(_ node: Int) -> Bool { translators.contains(node) }
+
+    // MARK: Clogs
+
+    /// Holds back what a node sends and is sent until a moment; then it goes its way.
+    public mutating func clog(_ node: Int, until end: Instant) { network.clog(node, until: end) }
+
+    /// Holds back what goes from one node to another.
+    public mutating func clog(from: Int, to: Int, until end: Instant) {
+        network.clog(from: from, to: to, until: end)
+    }
+
+    // MARK: Clocks
+
+    /// Lets a node's clock run fast (or slow, where negative) from now on, and its time of day be
+    /// ahead (or behind).
+    public mutating func skew(_ node: Int, partsPerMillion: Int64, offset: Duration = .zero) {
+        clocks.set(node, partsPerMillion: partsPerMillion, offset: offset, at: now)
+    }
+
+    // MARK: Partitions
 
     /// Cuts the network into groups that cannot reach each other. Nodes that are in no group form
     /// one of their own.
@@ -169,6 +207,11 @@ extension World where Resident: ~Copyable {
 
     /// Takes a block off a node's disk.
     public mutating func erase(_ cid: CID, on node: Int) { disks.erase(cid, on: node) }
+
+    /// Lets a node's disk misbehave from now on; nil ends that. What is corrupt stays so.
+    public mutating func setDiskFault(_ fault: DiskFault?, of node: Int) {
+        disks.setFault(fault, of: node)
+    }
 
     /// Limits what a node's disk takes from now on, bytes; nil for no limit.
     public mutating func setDiskSpace(_ byteCount: Int?, of node: Int) {

@@ -8,6 +8,7 @@
 
 import AROContent
 import AROCrypto
+import AROInference
 import ARONode
 import AROPrimitives
 
@@ -43,18 +44,27 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     public internal(set) var now = Instant.origin
     public internal(set) var trace = TraceHash()
     public internal(set) var counters = WorldCounters()
+    var checkpoints = Checkpoints()
+    /// Where every event is noted, for who plays a run again; nil for most.
+    public var log: EventLog?
     public let seeds: Seeds
 
     var network: Network
     var disks: SimulatedDisks
+    var models: SimulatedModels
     var places: [Place<Resident>] = []
     var addressing = Addressing()
-    private var agenda = EventQueue<Event>()
-    private var pool = BytePool()
-    private var outbox = Outbox()
-    private var diskReplies = Parking<DiskReply>()
-    private var parcels = Parking<Parcel>()
-    private var happenings: [Happening] = []
+    var translators = Translators()
+    var clocks = LocalClocks()
+    var hostiles: HostileNodes
+    /// Of nodes whose identity does not follow from their number. Asked, never iterated.
+    var identities: [Int: Bits256] = [:]
+    var agenda = EventQueue<Event>()
+    var pool = BytePool()
+    var outbox = Outbox()
+    var diskReplies = Parking<DiskReply>()
+    var parcels = Parking<Parcel>()
+    var happenings: [Happening] = []
     private var happeningsTaken = 0
     private var nextRequest: UInt64 = 1
     let birth: (Birth) -> Resident
@@ -72,6 +82,8 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         seeds = Seeds(seed)
         self.network = Network(model: network, seeds: seeds)
         disks = SimulatedDisks(model: disk, seeds: seeds)
+        models = SimulatedModels(seeds: seeds)
+        hostiles = HostileNodes(seeds: seeds)
         self.birth = birth
     }
 
@@ -126,14 +138,19 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         case .parcel: parcelArrived(event)
         case .parcelAgain: parcelDueAgain(event)
         case .disk: diskAnswered(event)
+        case .model: modelDue(event)
         case .wallClock: wallClockDue(event)
         case .alarm: happenings.append(.alarm(event.word))
         }
     }
 
     /// Folds an event into the trace.
-    private mutating func record(_ kind: TraceKind, _ node: Int, _ detail: UInt64) {
+    mutating func record(_ kind: TraceKind, _ node: Int, _ detail: UInt64) {
+        if counters.events == checkpoints.next {
+            checkpoints.note(counters.events, now - .origin, trace)
+        }
         counters.events += 1
+        log?.happened(counters.events, kind, node, detail, at: now, trace)
         trace.fold(UInt64(now.nanoseconds))
         trace.fold(UInt64(kind.rawValue) << 32 | UInt64(node))
         trace.fold(detail)
@@ -170,16 +187,26 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
 
     mutating func handle(_ input: borrowing Input, _ node: Int) {
         guard let resident = places[node].resident else { return }
-        resident.pointee.handle(input, at: now, into: &outbox)
+        resident.pointee.handle(input, at: clocks.time(of: node, at: now), into: &outbox)
         settle(node, resident)
     }
 
     /// Does what a node wants done after an input.
     private mutating func settle(_ node: Int, _ resident: UnsafeMutablePointer<Resident>) {
-        resident.pointee.flush(at: now, into: &outbox)
+        resident.pointee.flush(at: clocks.time(of: node, at: now), into: &outbox)
         drain(node)
         while let parcel = resident.pointee.takeParcel() { send(parcel, from: node) }
         arm(node, resident.pointee.nextDeadline?.at)
+    }
+
+    /// Whether the NAT before a node lets a datagram in; what waited inside has passed it.
+    private mutating func isLetIn(_ event: Event) -> Bool {
+        let node = Int(event.node)
+        guard translators.contains(node), event.word != Event.inside else { return true }
+        let port = UInt16(truncatingIfNeeded: event.word)
+        if translators.admits(event.from, to: node, port: port, at: now) { return true }
+        network.countFiltered()
+        return false
     }
 
     private mutating func arrived(_ event: Event) {
@@ -190,19 +217,24 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
             pool.free(event.bytes!, count: event.count)
             return
         }
+        guard isLetIn(event) else { return pool.free(event.bytes!, count: event.count) }
         if places[node].isPaused { return hold(event) }
+        if let log, let bytes = event.bytes { log.arrived(.bytes(UInt(bitPattern: bytes))) }
         record(.datagram, node, UInt64(event.count))
         trace.fold(bytes)
+        let wire = UInt64(Resident.wireByteCount(of: bytes.bytes))
         counters.datagramsDelivered += 1
-        counters.bytesDelivered += UInt64(event.count)
+        counters.bytesDelivered += wire
         places[node].traffic.datagramsIn += 1
-        places[node].traffic.bytesIn += UInt64(event.count)
+        places[node].traffic.bytesIn += wire
         handle(.datagram(bytes.bytes, from: event.from), node)
         pool.free(event.bytes!, count: event.count)
     }
 
     private mutating func reachedDownlink(_ event: Event) {
-        let size = event.count + NetworkModel.headerByteCount(to: event.from)
+        let bytes = UnsafeRawBufferPointer(start: event.bytes, count: event.count)
+        let size =
+            Resident.wireByteCount(of: bytes.bytes) + NetworkModel.headerByteCount(to: event.from)
         guard let out = network.passDown(Int(event.node), byteCount: size, at: now) else {
             pool.free(event.bytes!, count: event.count)
             return
@@ -220,13 +252,15 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         }
         if places[node].isPaused { return hold(event) }
         let parcel = parcels.take(event.word)
+        log?.arrived(.parcel(event.word))
         record(.parcel, node, UInt64(parcel.bytes.count))
         parcel.bytes.withUnsafeBytes { trace.fold($0) }
         counters.datagramsDelivered += UInt64(parcel.packetCount)
         counters.bytesDelivered += UInt64(parcel.wireByteCount)
         places[node].traffic.datagramsIn += UInt64(parcel.packetCount)
         places[node].traffic.bytesIn += UInt64(parcel.wireByteCount)
-        resident.pointee.handle(parcel, from: event.from, at: now, into: &outbox)
+        let time = clocks.time(of: node, at: now)
+        resident.pointee.handle(parcel, from: event.from, at: time, into: &outbox)
         settle(node, resident)
     }
 
@@ -238,6 +272,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         }
         if places[node].isPaused { return hold(event) }
         let reply = diskReplies.take(event.word)
+        log?.arrived(.disk(event.word))
         record(.disk, node, reply.traceWord)
         handle(.disk(reply), node)
     }
@@ -247,8 +282,14 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         guard places[node].epoch == event.epoch else { return }
         agenda.push(event, at: (now + Self.wallClockPeriod).nanoseconds)
         if places[node].isPaused { return }
-        record(.wallClock, node, UInt64(wallClock.seconds))
-        handle(.wallClock(wallClock), node)
+        let shown = wallClock(of: node)
+        record(.wallClock, node, UInt64(shown.seconds))
+        handle(.wallClock(shown), node)
+    }
+
+    /// The time of day as a node's clock shows it.
+    func wallClock(of node: Int) -> UnixTime {
+        Self.epoch + (clocks.time(of: node, at: now) - .origin) + clocks.offset(of: node)
     }
 
     /// The time of day in the world.
@@ -259,10 +300,11 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     /// One armed timer per node: set again only when the deadline moves to an earlier time or the
     /// timer fires. A timer that fires early finds the deadline moved and is set again.
     private mutating func arm(_ node: Int, _ deadline: Instant?) {
-        guard let deadline, deadline < places[node].armedAt else { return }
-        let time = max(deadline, now)
+        guard let deadline, deadline < .distantFuture else { return }
+        let time = max(clocks.moment(of: deadline, on: node), now)
         guard time < places[node].armedAt else { return }
         places[node].armedAt = time
+        log?.armed(node)
         let event = Event(
             .timer, node: UInt32(node), epoch: 0, word: UInt64(time.nanoseconds))
         agenda.push(event, at: time.nanoseconds)
@@ -273,7 +315,9 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         places[node].armedAt = .distantFuture
         guard let resident = places[node].resident, !places[node].isPaused else { return }
         let deadline = resident.pointee.nextDeadline?.at
-        guard let deadline, deadline <= now else { return arm(node, deadline) }
+        guard let deadline, deadline <= clocks.time(of: node, at: now) else {
+            return arm(node, deadline)
+        }
         countSpin(node)
         counters.timersFired += 1
         record(.timer, node, 0)
@@ -293,126 +337,15 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
                 + "\(String(describing: places[node].resident?.pointee.nextDeadline))")
     }
 
-    // MARK: Effects
-
-    private mutating func drain(_ node: Int) {
-        if !outbox.packets.isEmpty { sendPackets(of: node) }
-        for effect in outbox.effects {
-            switch effect {
-            case .reply(let id, let reply):
-                happenings.append(.reply(node: node, id, reply))
-            case .disk(let request): serve(request, for: node)
-            }
-        }
-        outbox.removeAll()
-    }
-
-    private mutating func sendPackets(of node: Int) {
-        for r in 0..<outbox.packets.runs.count {
-            let run = outbox.packets.runs[r]
-            var offset = run.start
-            while offset < run.start + run.count {
-                let count = min(run.segment, run.start + run.count - offset)
-                send(offset..<offset + count, from: node, to: run.address)
-                offset += count
-            }
-        }
-    }
-
-    /// Sends a datagram whose bytes lie in the outbox.
-    private mutating func send(_ range: Range<Int>, from node: Int, to address: SocketAddress) {
-        counters.datagramsSent += 1
-        counters.bytesSent += UInt64(range.count)
-        places[node].traffic.datagramsOut += 1
-        places[node].traffic.bytesOut += UInt64(range.count)
-        guard let receiver = addressing.node(at: address) else {
-            network.countNobodyThere()
-            return
-        }
-        let size = range.count + NetworkModel.headerByteCount(to: address)
-        let passage = network.send(from: node, to: receiver, byteCount: size, at: now)
-        guard let arrival = passage.arrival else { return }
-        post(range, from: node, to: receiver, at: arrival, damagedBit: passage.damagedBit)
-        if let copy = passage.copyArrival {
-            post(range, from: node, to: receiver, at: copy, damagedBit: nil)
-        }
-    }
-
-    /// Sends what no loss keeps back.
-    private mutating func send(_ parcel: Parcel, from node: Int) {
-        counters.datagramsSent += UInt64(parcel.packetCount)
-        counters.bytesSent += UInt64(parcel.wireByteCount)
-        places[node].traffic.datagramsOut += UInt64(parcel.packetCount)
-        places[node].traffic.bytesOut += UInt64(parcel.wireByteCount)
-        forward(parcels.park(parcel), from: node, attempts: 1)
-    }
-
-    /// A partition keeps it back: then it is tried again with the next second, for as long as a
-    /// session lives in silence.
-    private mutating func forward(_ place: UInt64, from node: Int, attempts: Int) {
-        guard let receiver = addressing.node(at: parcels[place].to) else {
-            _ = parcels.take(place)
-            return network.countNobodyThere()
-        }
-        if let arrival = network.sendReliably(from: node, to: receiver, at: now) {
-            var event = Event(
-                .parcel, node: UInt32(receiver), epoch: places[receiver].addressEpoch, word: place)
-            event.from = addressing.current[node]
-            agenda.push(event, at: arrival.nanoseconds)
-        } else if attempts < Self.parcelAttemptsMax {
-            var event = Event(
-                .parcelAgain, node: UInt32(node), epoch: places[node].epoch, word: place)
-            event.count = attempts + 1
-            let second = Duration.seconds(1).nanoseconds
-            agenda.push(event, at: (now.nanoseconds / second + 1) * second)
-        } else {
-            _ = parcels.take(place)
-        }
-    }
-
-    /// Seconds for which a partition may keep a parcel back: the transport's idle timeout.
-    private static var parcelAttemptsMax: Int { 120 }
-
-    private mutating func parcelDueAgain(_ event: Event) {
-        let node = Int(event.node)
-        guard places[node].epoch == event.epoch else {
-            _ = parcels.take(event.word)
-            return
-        }
-        forward(event.word, from: node, attempts: event.count)
-    }
-
-    private mutating func post(
-        _ range: Range<Int>, from node: Int, to receiver: Int, at arrival: Instant, damagedBit: Int?
-    ) {
-        if damagedBit != nil, !Resident.readsDamagedPackets { return }
-        let bytes = outbox.packets.bytes.withUnsafeBytes {
-            pool.copy(UnsafeRawBufferPointer(rebasing: $0[range]))
-        }
-        if let bit = damagedBit.map({ $0 % (range.count * 8) }) {
-            (bytes + bit / 8).assumingMemoryBound(to: UInt8.self).pointee ^= 1 << UInt8(bit % 8)
-        }
-        let event = Event(
-            network.isDownLimited(receiver) ? .downlink : .datagram, node: UInt32(receiver),
-            epoch: places[receiver].addressEpoch, bytes: bytes, count: range.count,
-            from: addressing.current[node])
-        agenda.push(event, at: arrival.nanoseconds)
-    }
-
-    private mutating func serve(_ request: DiskRequest, for node: Int) {
-        guard let (reply, latency) = disks.serve(request, for: node) else { return }
-        let event = Event(
-            .disk, node: UInt32(node), epoch: places[node].epoch, word: diskReplies.park(reply))
-        agenda.push(event, at: (now + latency).nanoseconds)
-    }
-
     // MARK: Pausing
 
     /// Datagrams for a paused node wait in its socket's buffer; disk answers wait without bound, as
     /// they are answers to its own questions.
-    private mutating func hold(_ event: Event) {
+    mutating func hold(_ event: Event) {
         let node = Int(event.node)
+        var event = event
         if event.kind == .datagram {
+            event.word = Event.inside
             guard places[node].heldByteCount + event.count <= Place<Resident>.socketBufferMax else {
                 pool.free(event.bytes!, count: event.count)
                 return
@@ -436,6 +369,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
             switch event.kind {
             case .disk: _ = diskReplies.take(event.word)
             case .parcel: _ = parcels.take(event.word)
+            case .model: break
             default: pool.free(event.bytes!, count: event.count)
             }
         }
@@ -444,8 +378,9 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     }
 
     mutating func startWallClock(_ node: Int) {
+        log?.started()
         let event = Event(.wallClock, node: UInt32(node), epoch: places[node].epoch, word: 0)
         agenda.push(event, at: (now + Self.wallClockPeriod).nanoseconds)
-        handle(.wallClock(wallClock), node)
+        handle(.wallClock(wallClock(of: node)), node)
     }
 }

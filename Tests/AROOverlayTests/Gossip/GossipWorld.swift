@@ -58,11 +58,11 @@ final class GossipWorld {
 
     // MARK: Nodes
 
-    func add() -> Int {
+    func add(_ configuration: GossipConfiguration = GossipConfiguration()) -> Int {
         let identity = Identity(from: &entropy)
         var book = PeerBook()
         var gossip = Gossip(
-            local: identity.id, generator: &generator, at: now,
+            configuration: configuration, local: identity.id, generator: &generator, at: now,
             wallClock: Self.epoch + (now - .origin))
         let i = nodes.count
         gossip.addresses = [address(i)]
@@ -184,8 +184,9 @@ final class GossipWorld {
         }
         for event in out.events {
             switch event {
-            case .member(_, let peer): node.events.append((event, node.book.id(peer)))
-            case .topic(.message(_, _, _, let payload)): node.posts.append(payload)
+            case .member(_, let peer), .silent(let peer):
+                node.events.append((event, node.book.id(peer)))
+            case .topic(.message(_, _, _, _, let payload)): node.posts.append(payload)
             case .topic, .isolated: node.events.append((event, nil))
             }
         }
