@@ -49,73 +49,19 @@ extension Scenario {
         items.isEmpty ? ["\(key): []"] : ["\(key):"] + items.map { "  - \($0)" }
     }
 
-    private static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''")
             + "'"
     }
 
     private func groupText(_ group: Group) -> String {
-        var access: [String] = []
-        if let down = group.link.down { access.append("down: \(Quantity.text(bitRate: down))") }
-        if let up = group.link.up { access.append("up: \(Quantity.text(bitRate: up))") }
-        access.append("queue: \(Quantity.text(group.queue))")
-        access.append("delay: \(Quantity.text(group.link.delay))")
-        access.append("mtu: \(Quantity.text(bytes: Int64(group.link.mtu)))")
         var parts = ["group: \(Self.quoted(group.name))", "count: \(group.count)"]
-        parts.append("access: {\(access.joined(separator: ", "))}")
+        parts.append(accessText(group))
         if case .regions(let matrix) = network.roundTrip, !group.regions.isEmpty {
             let names = group.regions.map { Self.quoted(matrix.names[$0]) }
             parts.append("regions: [\(names.joined(separator: ", "))]")
         }
         return "{\(parts.joined(separator: ", "))}"
-    }
-
-    private var networkLines: [String] {
-        var lines = ["rtt: {\(roundTripText)}"]
-        if let spread = network.spread {
-            lines.append("spread: {lognormal: {sigma: \(Self.sigma(spread))}}")
-        }
-        if let jitter = network.jitter {
-            lines.append(
-                "jitter: {lognormal: {median: \(Quantity.text(jitter.median)), "
-                    + "sigma: \(Self.sigma(jitter.shape))}}")
-        }
-        lines.append("loss: \(lossText(network.loss))")
-        lines.append("duplicate: \(Quantity.text(network.duplicate))")
-        lines.append("reorder: \(Quantity.text(network.reorder))")
-        lines.append("reorder_by: \(Quantity.text(network.reorderDelayMax))")
-        lines.append("damage: \(Quantity.text(network.damage))")
-        lines.append("mtu: \(Quantity.text(bytes: Int64(network.mtu)))")
-        return lines
-    }
-
-    private static func sigma(_ shape: Lognormal) -> String {
-        let digits = String(shape.sigmaThousandths % 1_000 + 1_000).dropFirst()
-        return "\(shape.sigmaThousandths / 1_000).\(digits)"
-    }
-
-    private var roundTripText: String {
-        switch network.roundTrip {
-        case .constant(let span): "constant: \(Quantity.text(span))"
-        case .uniform(let low, let high):
-            "uniform: [\(Quantity.text(low)), \(Quantity.text(high))]"
-        case .regions: "matrix: \(Self.quoted(matrixFile ?? ""))"
-        }
-    }
-
-    private func lossText(_ loss: Loss) -> String {
-        switch loss {
-        case .none: return "0%"
-        case .independent(let chance): return Quantity.text(chance)
-        case .bursts(let mean, let length):
-            return "{bursts: {mean: \(Quantity.text(mean)), length: \(length)}}"
-        case .gilbertElliott(let toBad, let toGood, let inGood, let inBad):
-            let parts = [
-                "to_bad: \(Quantity.text(toBad))", "to_good: \(Quantity.text(toGood))",
-                "in_good: \(Quantity.text(inGood))", "in_bad: \(Quantity.text(inBad))",
-            ]
-            return "{gilbert_elliott: {\(parts.joined(separator: ", "))}}"
-        }
     }
 
     private func stepText(_ step: Step) -> String {
@@ -136,39 +82,5 @@ extension Scenario {
         }
         return "{\(what), at: \(Quantity.text(step.at)), over: \(Quantity.text(step.over)), "
             + "times: \(step.times)}"
-    }
-
-    private func faultText(_ fault: Fault) -> String {
-        "{at: \(Quantity.text(fault.at)), \(faultText(fault.kind))}"
-    }
-
-    private func faultText(_ kind: Fault.Kind) -> String {
-        func lasts(_ span: Duration) -> String { ", for: \(Quantity.text(span))" }
-        switch kind {
-        case .kill(let who): return "kill: {\(text(who))}"
-        case .stop(let who): return "stop: {\(text(who))}"
-        case .move(let who): return "move: {\(text(who))}"
-        case .restart(let who, let span): return "restart: {\(text(who))}" + lasts(span)
-        case .pause(let who, let span): return "pause: {\(text(who))}" + lasts(span)
-        case .isolate(let who, let span): return "isolate: {\(text(who))}" + lasts(span)
-        case .slow(let who, let delay, let every, let span):
-            let rhythm = "delay: \(Quantity.text(delay)), every: \(Quantity.text(every))"
-            return "slow: {\(text(who)), \(rhythm)}" + lasts(span)
-        case .partition(let shares, let span):
-            let list = shares.map { Quantity.text($0) }.joined(separator: ", ")
-            return "partition: {shares: [\(list)]}" + lasts(span)
-        case .partitionGroup(let group, let span):
-            return "partition: {of: \(Self.quoted(group))}" + lasts(span)
-        case .loss(let loss, let span): return "loss: \(lossText(loss))" + lasts(span)
-        }
-    }
-
-    private func text(_ members: Members) -> String {
-        let size =
-            switch members.size {
-            case .share(let share): "share: \(Quantity.text(share))"
-            case .count(let count): "count: \(count)"
-            }
-        return "\(size), of: \(Self.quoted(members.of ?? "random"))"
     }
 }

@@ -3,6 +3,24 @@
 import ARONode
 import AROPrimitives
 
+/// What a fault leaves for later.
+enum Aftermath {
+    case heal(number: Int)
+    case restoreLoss(number: Int)
+    case comeBack(node: Int)
+    case pause(node: Int)
+    case resume(node: Int)
+    case reconnect([Int])
+}
+
+/// Which faults last. Of overlapping ones of a kind the later alone ends it.
+struct LastingFaults {
+    var losses = 0
+    var partitions = 0
+    /// How many faults keep each node paused.
+    var pauses: [UInt16] = []
+}
+
 extension ScenarioRun where Resident: ~Copyable {
     private var elapsed: Duration { world.now - .origin }
 
@@ -14,26 +32,38 @@ extension ScenarioRun where Resident: ~Copyable {
         case .restart(let who, let after):
             for node in draw(who) {
                 end(node) { $0.kill($1) }
-                add(.comeBack(node: node), at: elapsed + after)
+                add(.aftermath(.comeBack(node: node)), at: elapsed + after)
             }
         case .pause(let who, let lasting):
             for node in draw(who) {
                 pause(node)
-                add(.resume(node: node), at: elapsed + lasting)
+                add(.aftermath(.resume(node: node)), at: elapsed + lasting)
             }
         case .slow(let who, let delay, let every, let lasting):
             for node in draw(who) { slow(node, delay, every, lasting) }
         case .isolate(let who, let lasting):
             let nodes = draw(who)
             for node in nodes { world.isolate(node) }
-            add(.reconnect(nodes), at: elapsed + lasting)
+            add(.aftermath(.reconnect(nodes)), at: elapsed + lasting)
         case .partition(let shares, let lasting): partition(into: parts(shares), lasting)
         case .partitionGroup(let name, let lasting):
             partition(into: [(0..<world.nodeCount).filter { group(of: $0) == name }], lasting)
         case .loss(let loss, let lasting):
             world.networkModel.loss = loss
-            endOfLoss += 1
-            add(.restoreLoss(number: endOfLoss), at: elapsed + lasting)
+            underway.losses += 1
+            add(.aftermath(.restoreLoss(number: underway.losses)), at: elapsed + lasting)
+        }
+    }
+
+    mutating func happen(_ aftermath: Aftermath) {
+        switch aftermath {
+        case .heal(let number): if number == underway.partitions { world.heal() }
+        case .restoreLoss(let number):
+            if number == underway.losses { world.networkModel.loss = scenario.network.loss }
+        case .comeBack(let node): comeBack(node)
+        case .pause(let node): pause(node)
+        case .resume(let node): resume(node)
+        case .reconnect(let nodes): for node in nodes { world.reconnect(node) }
         }
     }
 
@@ -67,14 +97,14 @@ extension ScenarioRun where Resident: ~Copyable {
 
     private mutating func partition(into parts: [[Int]], _ lasting: Duration) {
         world.partition(parts)
-        partitions += 1
-        add(.heal(number: partitions), at: elapsed + lasting)
+        underway.partitions += 1
+        add(.aftermath(.heal(number: underway.partitions)), at: elapsed + lasting)
     }
 
     private mutating func end(_ node: Int, _ how: (inout World<Resident>, Int) -> Void) {
         how(&world, node)
         gossip.ended(node, at: world.now)
-        if node < pauses.count { pauses[node] = 0 }
+        if node < underway.pauses.count { underway.pauses[node] = 0 }
     }
 
     mutating func comeBack(_ node: Int) {
@@ -90,24 +120,24 @@ extension ScenarioRun where Resident: ~Copyable {
     ) {
         var start = chance.between(.zero, every)
         while start < lasting {
-            add(.pause(node: node), at: elapsed + start)
-            add(.resume(node: node), at: elapsed + min(start + delay, lasting))
+            add(.aftermath(.pause(node: node)), at: elapsed + start)
+            add(.aftermath(.resume(node: node)), at: elapsed + min(start + delay, lasting))
             start += every
         }
     }
 
     /// Several faults may want one node paused: it goes on when the last of them has ended.
     mutating func pause(_ node: Int) {
-        while pauses.count <= node { pauses.append(0) }
-        pauses[node] += 1
+        while underway.pauses.count <= node { underway.pauses.append(0) }
+        underway.pauses[node] += 1
         gossip.paused(node)
         if !world.isDown(node) { world.pause(node) }
     }
 
     mutating func resume(_ node: Int) {
         // A node that went down meanwhile has started anew, unpaused.
-        guard node < pauses.count, pauses[node] > 0 else { return }
-        pauses[node] -= 1
-        if pauses[node] == 0 { world.resume(node) }
+        guard node < underway.pauses.count, underway.pauses[node] > 0 else { return }
+        underway.pauses[node] -= 1
+        if underway.pauses[node] == 0 { world.resume(node) }
     }
 }

@@ -1,0 +1,113 @@
+/// The section `network:` of a scenario and the access links of its groups.
+
+import AROPrimitives
+
+extension Scenario {
+    mutating func readNetwork(
+        _ field: Field, _ open: (String) -> String?
+    ) throws(ScenarioFault) {
+        let section = try field.section([
+            "rtt", "spread", "jitter", "loss", "duplicate", "reorder", "reorder_by", "damage",
+            "mtu",
+        ])
+        if let rtt = section["rtt"] { try readRoundTrip(rtt, open) }
+        if let spread = section["spread"] { network.spread = try lognormal(spread).shape }
+        if let jitter = section["jitter"] { network.jitter = try self.jitter(jitter) }
+        if let loss = section["loss"] { network.loss = try self.loss(loss) }
+        network.duplicate = try section["duplicate"]?.chance() ?? .never
+        network.reorder = try section["reorder"]?.chance() ?? .never
+        network.reorderDelayMax =
+            try section["reorder_by"]?.duration(atMost: .minutes(1)) ?? network.reorderDelayMax
+        network.damage = try section["damage"]?.chance() ?? .never
+        network.mtu = try section["mtu"]?.byteCount(atMost: 65_535) ?? network.mtu
+    }
+
+    private mutating func readRoundTrip(
+        _ field: Field, _ open: (String) -> String?
+    ) throws(ScenarioFault) {
+        let section = try field.section(["constant", "uniform", "matrix"])
+        guard section.keys.count == 1 else {
+            throw field.fault("one of constant, uniform, matrix is wanted")
+        }
+        let longest = Duration.minutes(1)
+        if let constant = section["constant"] {
+            network.roundTrip = .constant(try constant.duration(atMost: longest))
+        } else if let uniform = section["uniform"] {
+            let bounds = try uniform.list()
+            guard bounds.count == 2 else {
+                throw uniform.fault("two times are wanted, [20ms, 100ms]")
+            }
+            let low = try bounds[0].duration(atMost: longest)
+            let high = try bounds[1].duration(atMost: longest)
+            guard low <= high else { throw uniform.fault("the first is greater than the second") }
+            network.roundTrip = .uniform(low, high)
+        } else if let matrix = section["matrix"] {
+            try readMatrix(matrix, open)
+        }
+    }
+
+    private mutating func readMatrix(
+        _ field: Field, _ open: (String) -> String?
+    ) throws(ScenarioFault) {
+        let name = try field.text()
+        guard let text = open(name) else { throw field.fault("cannot read '\(name)'") }
+        do throws(RegionMatrix.Failure) {
+            network.roundTrip = .regions(try RegionMatrix(csv: text))
+        } catch {
+            throw field.fault("\(name): \(error)")
+        }
+        matrixFile = name
+    }
+
+    /// `{median: 1ms, sigma: 0.5}`; a spread has a median of one and needs none.
+    private func lognormal(
+        _ field: Field
+    ) throws(ScenarioFault) -> (median: Duration, shape: Lognormal) {
+        let section = try field.section(["lognormal"])
+        let inner = try section.required("lognormal").section(["median", "sigma"])
+        let sigma = try inner.required("sigma")
+        guard let thousandths = Quantity.decimal(try sigma.text(), times: 1_000),
+            (0...2_000).contains(thousandths)
+        else { throw sigma.fault("a number from 0 to 2 is wanted, of at most three decimals") }
+        let median = try inner["median"]?.duration(atMost: .seconds(10)) ?? .zero
+        return (median, Lognormal(sigmaThousandths: Int(thousandths)))
+    }
+
+    private func jitter(_ field: Field) throws(ScenarioFault) -> Jitter {
+        let (median, shape) = try lognormal(field)
+        return Jitter(median: median, sigmaThousandths: shape.sigmaThousandths)
+    }
+
+    /// `10%`, `{bursts: {mean: 1%, length: 3}}`, or the four chances of Gilbert and Elliott.
+    func loss(_ field: Field) throws(ScenarioFault) -> Loss {
+        if field.isScalar {
+            let chance = try field.chance()
+            return chance == .never ? .none : .independent(chance)
+        }
+        let section = try field.section(["bursts", "gilbert_elliott"])
+        if let inner = section["bursts"] {
+            let bursts = try inner.section(["mean", "length"])
+            return .bursts(
+                mean: try bursts.required("mean").chance(),
+                length: try bursts.required("length").int(1...1_000))
+        }
+        let states = try section.required("gilbert_elliott").section([
+            "to_bad", "to_good", "in_good", "in_bad",
+        ])
+        return .gilbertElliott(
+            toBad: try states.required("to_bad").chance(),
+            toGood: try states.required("to_good").chance(),
+            inGood: try states.required("in_good").chance(),
+            inBad: try states.required("in_bad").chance())
+    }
+
+    func readAccess(_ field: Field, _ group: inout Group) throws(ScenarioFault) {
+        let section = try field.section(["down", "up", "queue", "delay", "mtu"])
+        group.queue = try section["queue"]?.duration(atMost: .seconds(60)) ?? group.queue
+        group.link = AccessLink(
+            up: try section["up"]?.bitRate(), down: try section["down"]?.bitRate(),
+            queue: group.queue,
+            delay: try section["delay"]?.duration(atMost: .seconds(60)) ?? .zero,
+            mtu: try section["mtu"]?.byteCount(atMost: 65_535) ?? AccessLink.unlimited.mtu)
+    }
+}

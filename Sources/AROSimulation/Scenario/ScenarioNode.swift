@@ -1,0 +1,42 @@
+/// What a scenario can be played with: the node itself, or a participant on a modelled transport.
+
+import ARONode
+import AROPrimitives
+
+public protocol ScenarioNode: Inhabitant, ~Copyable {
+    var id: PeerID { get }
+    static func world(of scenario: Scenario) -> World<Self>
+    /// How many copies of each post all nodes have sent; empty where nobody counts.
+    var postCopies: [UInt64] { get }
+    /// How many hops the post that came last had made.
+    var lastPostHops: Int { get }
+    /// What only who sees into all nodes can tell at the end of a run.
+    static func gossipMetrics(
+        of world: borrowing World<Self>, _ chance: inout Generator
+    ) -> [Metric]
+}
+
+extension Node: ScenarioNode {
+    public static func world(of scenario: Scenario) -> World<Node> {
+        .ofNodes(
+            seed: scenario.seed, network: scenario.network, disk: scenario.disk,
+            configuration: scenario.configuration)
+    }
+    public var postCopies: [UInt64] { [] }
+    public var lastPostHops: Int { 0 }
+    public static func gossipMetrics(
+        of world: borrowing World<Node>, _ chance: inout Generator
+    ) -> [Metric] { [] }
+}
+
+extension MessageNode: ScenarioNode {
+    public static func world(of scenario: Scenario) -> World<MessageNode> {
+        .ofMessages(
+            seed: scenario.seed, network: scenario.network, disk: scenario.disk,
+            configuration: scenario.configuration)
+    }
+    public var postCopies: [UInt64] { commons.posts.counts }
+    public static func gossipMetrics(
+        of world: borrowing World<MessageNode>, _ chance: inout Generator
+    ) -> [Metric] { world.gossipMetrics(&chance) }
+}

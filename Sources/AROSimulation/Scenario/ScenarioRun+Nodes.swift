@@ -1,0 +1,77 @@
+/// Nodes of a run: their starts and joins, and who is drawn for what.
+
+import ARONode
+import AROPrimitives
+
+extension ScenarioRun where Resident: ~Copyable {
+    mutating func start(_ g: Int, joins: Bool) {
+        let group = scenario.groups[g]
+        let node = world.addNode(link: group.link, region: drawRegion(group))
+        groupOf.append(g)
+        watchMembers(node)
+        hasJoined.append(!joins)
+        guard joins else {
+            bootstraps.append(node)
+            return
+        }
+        tally.asked(.join)
+        join(node, since: world.now)
+    }
+
+    /// Joins through a bootstrap drawn anew. Who fails tries again, as an operator would; the
+    /// latency counts from the first attempt.
+    mutating func join(_ node: Int, since: Instant) {
+        let through = bootstraps[chance.below(bootstraps.count)]
+        tally.joinAttempts += 1
+        let id = world.request(.join([world.address(of: through)]), of: node)
+        requests[id] = RunRequest(kind: .join, node: node, at: since)
+    }
+
+    /// Between two attempts of one node to join.
+    static var joinPause: Duration { .seconds(1) }
+
+    /// The join of the node whose turn it is has ended: the next one's turn, but not before its
+    /// place in the span.
+    mutating func joinEnded(_ node: Int) {
+        guard node == turn, let next = queued.last else { return }
+        turn = nil
+        let count = scenario.nodeCount - scenario.join.bootstrap
+        let place = scenario.join.over * Int64(next.number) / Int64(count)
+        add(.startNext, at: max(place, world.now - .origin))
+    }
+
+    /// Joins again, as a node does that was restarted.
+    mutating func rejoin(_ node: Int) {
+        watchMembers(node)
+        hasJoined[node] = false
+        tally.asked(.join)
+        join(node, since: world.now)
+    }
+
+    func isBootstrap(_ node: Int) -> Bool { bootstraps.contains(node) }
+
+    mutating func drawRegion(_ group: Scenario.Group) -> Int {
+        guard case .regions(let matrix) = scenario.network.roundTrip else { return 0 }
+        if group.regions.isEmpty { return chance.below(matrix.names.count) }
+        return group.regions[chance.below(group.regions.count)]
+    }
+
+    /// A running node that has joined, of a group (nil: of any) that is not `other`; nil where
+    /// there is none.
+    mutating func draw(from group: String?, not other: Int? = nil) -> Int? {
+        guard world.nodeCount > 0 else { return nil }
+        // A few draws find one where most nodes qualify; else all are looked through.
+        for _ in 0..<20 {
+            let node = chance.below(world.nodeCount)
+            if node != other, isEligible(node, group) { return node }
+        }
+        let all = (0..<world.nodeCount).filter { $0 != other && isEligible($0, group) }
+        return all.isEmpty ? nil : all[chance.below(all.count)]
+    }
+
+    func isEligible(_ node: Int, _ wanted: String?) -> Bool {
+        world.isRunning(node) && hasJoined[node] && (wanted == nil || group(of: node) == wanted)
+    }
+
+    func group(of node: Int) -> String { scenario.groups[groupOf[node]].name }
+}

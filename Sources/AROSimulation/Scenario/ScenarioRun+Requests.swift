@@ -1,0 +1,143 @@
+/// What the workload asks of nodes, and how their answers count.
+
+import AROContent
+import AROCrypto
+import ARONode
+import AROPrimitives
+import AROWire
+
+extension ScenarioRun where Resident: ~Copyable {
+    mutating func ask(_ step: Scenario.Step) {
+        switch step.kind {
+        case .publish(let size): publish(size, from: step.from)
+        case .lookup: seek(from: step.from, isFetch: false)
+        case .fetch: seek(from: step.from, isFetch: true)
+        case .subscribe(let share): subscribe(share, of: step.from, over: step.over)
+        case .broadcast(let size, let hasOneSender):
+            broadcast(size, hasOneSender: hasOneSender, step)
+        }
+    }
+
+    mutating func publish(_ size: Int, from group: String?) {
+        guard let node = draw(from: group) else { return tally.skip() }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(size + 7)
+        while bytes.count < size { bytes.appendU64(chance.next()) }
+        bytes.removeLast(bytes.count - size)
+        let cid = world.store(file: bytes, on: node)
+        let publication = RunPublication(cid: cid, node: node, size: size)
+        ask(.provide(cid), of: node, .publish(publication))
+    }
+
+    mutating func seek(from group: String?, isFetch: Bool) {
+        guard !published.isEmpty else { return tally.skip() }
+        let wanted = published[chance.below(published.count)]
+        guard let node = draw(from: group, not: wanted.node) else { return tally.skip() }
+        if isFetch {
+            ask(.fetch(FetchOptions(root: wanted.cid)), of: node, .fetch(wanted))
+        } else {
+            ask(.findProviders(wanted.cid, limit: 20), of: node, .lookup(wanted))
+        }
+    }
+
+    mutating func ask(_ request: Request, of node: Int, _ kind: RunRequest.Kind) {
+        tally.asked(kind.name)
+        let at = world.now
+        let id = world.request(request, of: node)
+        requests[id] = RunRequest(kind: kind, node: node, at: at)
+    }
+
+    mutating func answered(_ node: Int, _ id: RequestID, _ reply: Reply) {
+        if heard(node, id, reply) { return }
+        guard var asked = requests[id] else { return }
+        if case .failed(let failure) = reply { tally.failed(asked.kind.name, "\(failure)") }
+        let took = world.now - asked.at
+        switch (asked.kind, reply) {
+        case (.join, .joined):
+            hasJoined[node] = true
+            tally.join.succeeded(after: took)
+            joinEnded(node)
+        case (.join, .failed):
+            joinEnded(node)
+            add(
+                .joinAgain(node: node, since: asked.at), at: world.now - .origin + Self.joinPause)
+        case (.publish(let publication), .held(let held, _)):
+            tally.holders += UInt64(held)
+            if held > 0 {
+                published.append(publication)
+                tally.publish.succeeded(after: took)
+            }
+        case (.lookup(let wanted), .provider(let contact)):
+            noteProvider(contact, wanted, &asked, took)
+            requests[id] = asked
+        case (.lookup, .searched(let report)):
+            tally.searched(report)
+            finishLookup(asked, took)
+        case (.lookup, _) where reply.isFinal: finishLookup(asked, took)
+        case (.fetch(let wanted), .fetch(.finished)):
+            // Read from the disk and checked against the hashes, not believed.
+            let isRight = world.file(wanted.cid, on: node)?.count == wanted.size
+            if isRight { tally.fetch.succeeded(after: took) }
+            noteOutcome(asked, took, isRight)
+        case (.fetch, .fetch(.failed)): noteOutcome(asked, took, false)
+        default: break
+        }
+        if reply.isFinal { requests[id] = nil }
+    }
+
+    mutating func noteProvider(
+        _ contact: Contact, _ wanted: RunPublication, _ asked: inout RunRequest, _ took: Duration
+    ) {
+        asked.found += 1
+        let isRight = world.withResident(wanted.node) { $0.id == contact.id } ?? false
+        if isRight, !asked.foundRight {
+            asked.foundRight = true
+            tally.firstProvider.record(took)
+        }
+    }
+
+    mutating func finishLookup(_ asked: RunRequest, _ took: Duration) {
+        tally.providersFound += UInt64(asked.found)
+        if asked.foundRight { tally.lookup.succeeded(after: took) }
+        noteOutcome(asked, took, asked.foundRight)
+    }
+
+    mutating func noteOutcome(_ asked: RunRequest, _ took: Duration, _ isRight: Bool) {
+        outcomes.append(
+            Outcome(
+                kind: asked.kind.name, at: asked.at - .origin, node: asked.node, took: took,
+                providers: asked.found, succeeded: isRight))
+    }
+}
+
+/// Something that a node of a run holds and has told of.
+struct RunPublication {
+    var cid: CID
+    var node: Int
+    var size: Int
+}
+
+/// A request that is not answered yet.
+struct RunRequest {
+    var kind: Kind
+    var node: Int
+    var at: Instant
+    var found = 0
+    var foundRight = false
+
+    enum Kind {
+        case join
+        case publish(RunPublication)
+        case lookup(RunPublication)
+        case fetch(RunPublication)
+
+        var name: RequestKind {
+            switch self {
+            case .join: .join
+            case .publish: .publish
+            case .lookup: .lookup
+            case .fetch: .fetch
+            }
+        }
+    }
+}
