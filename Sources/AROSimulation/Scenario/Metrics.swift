@@ -58,6 +58,7 @@ struct Spread {
 enum MetricCatalogue {
     private static let spreads = [
         "join_latency", "publish_latency", "lookup_latency", "time_to_first_provider",
+        "find_latency",
         "fetch_latency", "delivery_latency", "first_detection", "detection", "full_dissemination",
     ]
 
@@ -67,6 +68,10 @@ enum MetricCatalogue {
         ("lookups", .count), ("lookup_success_rate", .share), ("providers_per_lookup", .number),
         ("lookup_hops_mean", .number), ("lookup_hops_max", .number), ("lookup_rpcs", .number),
         ("fetches", .count), ("fetch_success_rate", .share),
+        ("finds", .count), ("find_success_rate", .share), ("departures", .count),
+        ("hostile_table_share", .share), ("victim_table_share", .share),
+        ("neighbourhood_share", .share), ("forged_accepted", .count), ("nat_drops", .count),
+        ("seeder_share", .share),
         ("datagrams_per_node", .number), ("bytes_per_node", .bytes),
         ("datagrams_per_node_per_second", .number), ("datagrams_sent", .count),
         ("datagrams_lost", .count), ("queue_drops", .count), ("oversized_drops", .count),

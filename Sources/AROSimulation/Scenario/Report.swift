@@ -26,7 +26,7 @@ extension ScenarioRun where Resident: ~Copyable {
         let metrics =
             tally.metrics(
                 nodes: world.nodeCount, span: scenario.duration, drops: world.drops)
-            + gossip.metrics
+            + gossip.metrics + attack + crowdMetrics
         return Report(
             scenario: scenario, metrics: metrics,
             outcomes: scenario.expect.map { $0.judge(metrics) },

@@ -14,6 +14,8 @@ public protocol ScenarioNode: Inhabitant, ~Copyable {
     static func gossipMetrics(
         of world: borrowing World<Self>, _ chance: inout Generator
     ) -> [Metric]
+    /// The nodes in the routing table of one; nil where nobody can look.
+    static func table(of node: Int, in world: borrowing World<Self>) -> [Int]?
 }
 
 extension Node: ScenarioNode {
@@ -27,6 +29,7 @@ extension Node: ScenarioNode {
     public static func gossipMetrics(
         of world: borrowing World<Node>, _ chance: inout Generator
     ) -> [Metric] { [] }
+    public static func table(of node: Int, in world: borrowing World<Node>) -> [Int]? { nil }
 }
 
 extension MessageNode: ScenarioNode {
@@ -39,4 +42,14 @@ extension MessageNode: ScenarioNode {
     public static func gossipMetrics(
         of world: borrowing World<MessageNode>, _ chance: inout Generator
     ) -> [Metric] { world.gossipMetrics(&chance) }
+    public static func table(of node: Int, in world: borrowing World<MessageNode>) -> [Int]? {
+        let nodes = world.nodeCount
+        return world.withResident(node) { resident in
+            resident.withParticipant { participant, book in
+                (0..<nodes).filter {
+                    participant.isInTable(PeerHandle(index: UInt32($0)), book: book)
+                }
+            }
+        }
+    }
 }

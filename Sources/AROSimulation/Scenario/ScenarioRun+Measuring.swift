@@ -19,6 +19,7 @@ extension ScenarioRun where Resident: ~Copyable {
         tally.traceAtEnd = world.trace
         tally.countersAtEnd = world.counters
         measureGossip()
+        attack = hostileMetrics()
         let limit = world.now
         for node in 0..<world.nodeCount where world.isRunning(node) {
             _ = world.request(.status, of: node)

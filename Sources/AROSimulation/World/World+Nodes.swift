@@ -39,6 +39,9 @@ extension World where Resident: ~Copyable {
         places[node].resident != nil && !places[node].isPaused
     }
 
+    /// How often a node was ended so far.
+    public func life(of node: Int) -> Int { Int(places[node].epoch) }
+
     public func traffic(of node: Int) -> Traffic { places[node].traffic }
 
     public var drops: NetworkDrops { network.drops }
@@ -97,7 +100,8 @@ extension World where Resident: ~Copyable {
                 Birth(
                     node: node, life: Int(life), address: address(of: node),
                     now: clocks.time(of: node, at: now),
-                    wallClock: wallClock(of: node), identitySeed: identities[node] ?? seeds.bits256("identity", place),
+                    wallClock: wallClock(of: node),
+                    identitySeed: identities[node] ?? seeds.bits256("identity", place),
                     entropySeed: seeds.bits256("entropy", place, life),
                     chanceSeed: seeds.number("node", place, life))))
         places[node].resident = resident
