@@ -9,7 +9,7 @@ import AROTransport
 
 /// One number, by its place in a part of the configuration.
 private struct Keys<Part>: Sendable {
-    typealias Path<Value> = WritableKeyPath<Part, Value> & Sendable
+    typealias Path<Value> = any WritableKeyPath<Part, Value> & Sendable
 
     var ints: [(String, Path<Int>)] = []
     var longs: [(String, Path<Int64>)] = []
@@ -21,26 +21,47 @@ private struct Keys<Part>: Sendable {
 
 private let nodeKeys = Keys<Configuration>(
     ints: [
-        ("providersWanted", \.providersWanted), ("subscribersWanted",
-        \.subscribersWanted), ("streamReadMax", \.streamReadMax),
+        ("providersWanted", \.providersWanted),
+        (
+            "subscribersWanted",
+            \.subscribersWanted
+        ), ("streamReadMax", \.streamReadMax),
     ],
     flags: [
-        ("servesDHT", \.servesDHT),
+        ("servesDHT", \.servesDHT)
     ])
 
 private let transportKeys = Keys<TransportConfiguration>(
     ints: [
-        ("packetOverhead", \.packetOverhead), ("ackEvery", \.ackEvery), ("ackRangesMax",
-        \.ackRangesMax), ("receivedRangesMax", \.receivedRangesMax), ("packetThreshold",
-        \.packetThreshold), ("packetThresholdMax", \.packetThresholdMax),
-        ("initialWindowPackets", \.initialWindowPackets), ("congestionWindowMax",
-        \.congestionWindowMax), ("pacingBurstPacketsMax", \.pacingBurstPacketsMax),
+        ("packetOverhead", \.packetOverhead), ("ackEvery", \.ackEvery),
+        (
+            "ackRangesMax",
+            \.ackRangesMax
+        ), ("receivedRangesMax", \.receivedRangesMax),
+        (
+            "packetThreshold",
+            \.packetThreshold
+        ), ("packetThresholdMax", \.packetThresholdMax),
+        ("initialWindowPackets", \.initialWindowPackets),
+        (
+            "congestionWindowMax",
+            \.congestionWindowMax
+        ), ("pacingBurstPacketsMax", \.pacingBurstPacketsMax),
         ("datagramMax", \.datagramMax), ("mtuProbesMax", \.mtuProbesMax),
         ("mtuGranularity", \.mtuGranularity), ("blackHolePackets", \.blackHolePackets),
-        ("blackHoleProbeTimeouts", \.blackHoleProbeTimeouts), ("streamsMax",
-        \.streamsMax), ("receiveHolesMax", \.receiveHolesMax), ("sendHighWater",
-        \.sendHighWater), ("messagesMax", \.messagesMax), ("loneMessagesMax",
-        \.loneMessagesMax),
+        ("blackHoleProbeTimeouts", \.blackHoleProbeTimeouts),
+        (
+            "streamsMax",
+            \.streamsMax
+        ), ("receiveHolesMax", \.receiveHolesMax),
+        (
+            "sendHighWater",
+            \.sendHighWater
+        ), ("messagesMax", \.messagesMax),
+        (
+            "loneMessagesMax",
+            \.loneMessagesMax
+        ),
     ],
     counts: [
         ("mtuSearchAfter", \.mtuSearchAfter), ("streamWindow", \.streamWindow),
@@ -56,13 +77,25 @@ private let transportKeys = Keys<TransportConfiguration>(
 private let endpointKeys = Keys<EndpointConfiguration>(
     ints: [
         ("sessionsMax", \.sessionsMax), ("acceptedMax", \.acceptedMax),
-        ("acceptedPerNetworkMax", \.acceptedPerNetworkMax), ("addressesMax",
-        \.addressesMax), ("cookiesPerAttemptMax", \.cookiesPerAttemptMax),
-        ("pendingMessagesMax", \.pendingMessagesMax), ("pendingBytesMax",
-        \.pendingBytesMax), ("initiationsPerSecond", \.initiationsPerSecond),
-        ("provenInitiationsPerSecond", \.provenInitiationsPerSecond), ("halfOpenMax",
-        \.halfOpenMax), ("timestampsMax", \.timestampsMax), ("resetsPerSecond",
-        \.resetsPerSecond), ("flushBytesPerSessionMax", \.flushBytesPerSessionMax),
+        ("acceptedPerNetworkMax", \.acceptedPerNetworkMax),
+        (
+            "addressesMax",
+            \.addressesMax
+        ), ("cookiesPerAttemptMax", \.cookiesPerAttemptMax),
+        ("pendingMessagesMax", \.pendingMessagesMax),
+        (
+            "pendingBytesMax",
+            \.pendingBytesMax
+        ), ("initiationsPerSecond", \.initiationsPerSecond),
+        ("provenInitiationsPerSecond", \.provenInitiationsPerSecond),
+        (
+            "halfOpenMax",
+            \.halfOpenMax
+        ), ("timestampsMax", \.timestampsMax),
+        (
+            "resetsPerSecond",
+            \.resetsPerSecond
+        ), ("flushBytesPerSessionMax", \.flushBytesPerSessionMax),
         ("flushBytesMax", \.flushBytesMax),
     ],
     counts: [
@@ -70,11 +103,20 @@ private let endpointKeys = Keys<EndpointConfiguration>(
     ],
     spans: [
         ("evictableAfter", \.evictableAfter), ("idleTimeout", \.idleTimeout),
-        ("unprovenIdleTimeout", \.unprovenIdleTimeout), ("handshakeTimeout",
-        \.handshakeTimeout), ("handshakeRetransmitMin", \.handshakeRetransmitMin),
-        ("handshakeRetransmitMax", \.handshakeRetransmitMax), ("addressStagger",
-        \.addressStagger), ("timestampLead", \.timestampLead), ("cookiePeriod",
-        \.cookiePeriod), ("keyLifetime", \.keyLifetime), ("keyOverlap", \.keyOverlap),
+        ("unprovenIdleTimeout", \.unprovenIdleTimeout),
+        (
+            "handshakeTimeout",
+            \.handshakeTimeout
+        ), ("handshakeRetransmitMin", \.handshakeRetransmitMin),
+        ("handshakeRetransmitMax", \.handshakeRetransmitMax),
+        (
+            "addressStagger",
+            \.addressStagger
+        ), ("timestampLead", \.timestampLead),
+        (
+            "cookiePeriod",
+            \.cookiePeriod
+        ), ("keyLifetime", \.keyLifetime), ("keyOverlap", \.keyOverlap),
         ("pathValidationMin", \.pathValidationMin),
     ],
     flags: [
@@ -83,15 +125,33 @@ private let endpointKeys = Keys<EndpointConfiguration>(
 
 private let kademliaKeys = Keys<KademliaConfiguration>(
     ints: [
-        ("k", \.k), ("alpha", \.alpha), ("writePaths", \.writePaths), ("pathWidth",
-        \.pathWidth), ("lookupAskedMax", \.lookupAskedMax), ("lookupCandidatesMax",
-        \.lookupCandidatesMax), ("lookupPerNetworkMax", \.lookupPerNetworkMax),
+        ("k", \.k), ("alpha", \.alpha), ("writePaths", \.writePaths),
+        (
+            "pathWidth",
+            \.pathWidth
+        ), ("lookupAskedMax", \.lookupAskedMax),
+        (
+            "lookupCandidatesMax",
+            \.lookupCandidatesMax
+        ), ("lookupPerNetworkMax", \.lookupPerNetworkMax),
         ("heardOfStart", \.heardOfStart), ("bucketPerNetworkMax", \.bucketPerNetworkMax),
-        ("tablePerNetworkMax", \.tablePerNetworkMax), ("sparesPerBucket",
-        \.sparesPerBucket), ("failuresUntilStale", \.failuresUntilStale), ("nameQuorum",
-        \.nameQuorum), ("recordsMax", \.recordsMax), ("recordsPerKeyMax",
-        \.recordsPerKeyMax), ("recordsPerAuthorMax", \.recordsPerAuthorMax), ("asksBurst",
-        \.asksBurst), ("asksPerSecond", \.asksPerSecond), ("storesBurst", \.storesBurst),
+        ("tablePerNetworkMax", \.tablePerNetworkMax),
+        (
+            "sparesPerBucket",
+            \.sparesPerBucket
+        ), ("failuresUntilStale", \.failuresUntilStale),
+        (
+            "nameQuorum",
+            \.nameQuorum
+        ), ("recordsMax", \.recordsMax),
+        (
+            "recordsPerKeyMax",
+            \.recordsPerKeyMax
+        ), ("recordsPerAuthorMax", \.recordsPerAuthorMax),
+        (
+            "asksBurst",
+            \.asksBurst
+        ), ("asksPerSecond", \.asksPerSecond), ("storesBurst", \.storesBurst),
         ("storesPerSecond", \.storesPerSecond), ("ratesMax", \.ratesMax),
         ("operationsMax", \.operationsMax), ("backgroundMax", \.backgroundMax),
         ("publicationsMax", \.publicationsMax),
@@ -100,11 +160,14 @@ private let kademliaKeys = Keys<KademliaConfiguration>(
         ("trustedFor", \.trustedFor), ("refreshInterval", \.refreshInterval),
         ("requestLifetime", \.requestLifetime), ("expectedMin", \.expectedMin),
         ("expectedMax", \.expectedMax), ("expectedFirst", \.expectedFirst),
-        ("providerLifetime", \.providerLifetime), ("publicationRetry",
-        \.publicationRetry), ("rescueFirst", \.rescueFirst), ("rescueLast", \.rescueLast),
+        ("providerLifetime", \.providerLifetime),
+        (
+            "publicationRetry",
+            \.publicationRetry
+        ), ("rescueFirst", \.rescueFirst), ("rescueLast", \.rescueLast),
     ],
     flags: [
-        ("privateNetworksAreExempt", \.privateNetworksAreExempt),
+        ("privateNetworksAreExempt", \.privateNetworksAreExempt)
     ])
 
 private let exchangeKeys = Keys<ExchangeConfiguration>(
@@ -113,82 +176,145 @@ private let exchangeKeys = Keys<ExchangeConfiguration>(
         ("wantsMax", \.wantsMax), ("blocksMax", \.blocksMax), ("linksMax", \.linksMax),
         ("fetchReadsMax", \.fetchReadsMax), ("providersMax", \.providersMax),
         ("providersFew", \.providersFew), ("candidatesMax", \.candidatesMax),
-        ("windowMin", \.windowMin), ("copiesMax", \.copiesMax), ("brokenPromisesMax",
-        \.brokenPromisesMax), ("candidateFailuresMax", \.candidateFailuresMax),
+        ("windowMin", \.windowMin), ("copiesMax", \.copiesMax),
+        (
+            "brokenPromisesMax",
+            \.brokenPromisesMax
+        ), ("candidateFailuresMax", \.candidateFailuresMax),
         ("stallBytesMin", \.stallBytesMin), ("searchesMax", \.searchesMax),
-        ("servedStreamsMax", \.servedStreamsMax), ("servedStreamsPerPeerMax",
-        \.servedStreamsPerPeerMax), ("servedBytesPerStreamMax",
-        \.servedBytesPerStreamMax), ("servedBytesPerPeerMax", \.servedBytesPerPeerMax),
+        ("servedStreamsMax", \.servedStreamsMax),
+        (
+            "servedStreamsPerPeerMax",
+            \.servedStreamsPerPeerMax
+        ),
+        (
+            "servedBytesPerStreamMax",
+            \.servedBytesPerStreamMax
+        ), ("servedBytesPerPeerMax", \.servedBytesPerPeerMax),
         ("servedBytesMax", \.servedBytesMax),
     ],
     counts: [
-        ("announceAfterBytes", \.announceAfterBytes),
+        ("announceAfterBytes", \.announceAfterBytes)
     ],
     spans: [
         ("connectTimeout", \.connectTimeout), ("connectLate", \.connectLate),
         ("silenceTimeout", \.silenceTimeout), ("stallTimeout", \.stallTimeout),
         ("hedgeMin", \.hedgeMin), ("patience", \.patience), ("retryDelay", \.retryDelay),
         ("searchInterval", \.searchInterval), ("haveMapInterval", \.haveMapInterval),
-        ("progressInterval", \.progressInterval), ("servedStallTimeout",
-        \.servedStallTimeout), ("servedPressedTimeout", \.servedPressedTimeout),
+        ("progressInterval", \.progressInterval),
+        (
+            "servedStallTimeout",
+            \.servedStallTimeout
+        ), ("servedPressedTimeout", \.servedPressedTimeout),
         ("servedIdleTimeout", \.servedIdleTimeout),
     ])
 
 private let gossipKeys = Keys<GossipConfiguration>(
     ints: [
-        ("offeredWhenIsolated", \.offeredWhenIsolated),
+        ("offeredWhenIsolated", \.offeredWhenIsolated)
     ])
 
 private let membershipKeys = Keys<MembershipConfiguration>(
     ints: [
-        ("activeMax", \.activeMax), ("passiveMax", \.passiveMax), ("activeWalk",
-        \.activeWalk), ("passiveWalk", \.passiveWalk), ("shuffleWalk", \.shuffleWalk),
+        ("activeMax", \.activeMax), ("passiveMax", \.passiveMax),
+        (
+            "activeWalk",
+            \.activeWalk
+        ), ("passiveWalk", \.passiveWalk), ("shuffleWalk", \.shuffleWalk),
         ("shuffleActive", \.shuffleActive), ("shufflePassive", \.shufflePassive),
         ("transmissionsMax", \.transmissionsMax), ("requestsMax", \.requestsMax),
-        ("partingsMax", \.partingsMax), ("refusalsMax", \.refusalsMax), ("refusalsUrgent",
-        \.refusalsUrgent), ("lostMax", \.lostMax), ("lostAttemptsMax", \.lostAttemptsMax),
-        ("passivePerNetworkMax", \.passivePerNetworkMax), ("activePerNetworkMax",
-        \.activePerNetworkMax), ("allowanceBurst", \.allowanceBurst),
+        ("partingsMax", \.partingsMax), ("refusalsMax", \.refusalsMax),
+        (
+            "refusalsUrgent",
+            \.refusalsUrgent
+        ), ("lostMax", \.lostMax), ("lostAttemptsMax", \.lostAttemptsMax),
+        ("passivePerNetworkMax", \.passivePerNetworkMax),
+        (
+            "activePerNetworkMax",
+            \.activePerNetworkMax
+        ), ("allowanceBurst", \.allowanceBurst),
         ("allowancePerSecond", \.allowancePerSecond), ("allowancesMax", \.allowancesMax),
-        ("pushedOutBurst", \.pushedOutBurst), ("pushedOutPerSecond",
-        \.pushedOutPerSecond), ("referralBurst", \.referralBurst), ("referralsPerSecond",
-        \.referralsPerSecond), ("hearsayBurst", \.hearsayBurst), ("hearsayPerSecond",
-        \.hearsayPerSecond),
+        ("pushedOutBurst", \.pushedOutBurst),
+        (
+            "pushedOutPerSecond",
+            \.pushedOutPerSecond
+        ), ("referralBurst", \.referralBurst),
+        (
+            "referralsPerSecond",
+            \.referralsPerSecond
+        ), ("hearsayBurst", \.hearsayBurst),
+        (
+            "hearsayPerSecond",
+            \.hearsayPerSecond
+        ),
     ],
     spans: [
         ("shuffleFirst", \.shuffleFirst), ("shuffleLast", \.shuffleLast),
         ("shuffleAfterLoss", \.shuffleAfterLoss), ("shuffleReplyMax", \.shuffleReplyMax),
         ("requestWaitFirst", \.requestWaitFirst), ("requestWaitMax", \.requestWaitMax),
-        ("refillFirst", \.refillFirst), ("refillLast", \.refillLast), ("refillUrgent",
-        \.refillUrgent), ("lostFirst", \.lostFirst), ("lostLast", \.lostLast),
-        ("lostHurry", \.lostHurry), ("isolatedFirst", \.isolatedFirst), ("isolatedLast",
-        \.isolatedLast), ("isolatedTogether", \.isolatedTogether),
+        ("refillFirst", \.refillFirst), ("refillLast", \.refillLast),
+        (
+            "refillUrgent",
+            \.refillUrgent
+        ), ("lostFirst", \.lostFirst), ("lostLast", \.lostLast),
+        ("lostHurry", \.lostHurry), ("isolatedFirst", \.isolatedFirst),
+        (
+            "isolatedLast",
+            \.isolatedLast
+        ), ("isolatedTogether", \.isolatedTogether),
     ])
 
 private let failureKeys = Keys<FailureConfiguration>(
     ints: [
-        ("helpers", \.helpers), ("confirmationsMax", \.confirmationsMax), ("healthMax",
-        \.healthMax), ("suspectedHealthMax", \.suspectedHealthMax), ("hearsayMax",
-        \.hearsayMax), ("answersPerSecond", \.answersPerSecond),
-        ("strangerAnswersPerSecond", \.strangerAnswersPerSecond), ("watchesMax",
-        \.watchesMax),
+        ("helpers", \.helpers), ("confirmationsMax", \.confirmationsMax),
+        (
+            "healthMax",
+            \.healthMax
+        ), ("suspectedHealthMax", \.suspectedHealthMax),
+        (
+            "hearsayMax",
+            \.hearsayMax
+        ), ("answersPerSecond", \.answersPerSecond),
+        ("strangerAnswersPerSecond", \.strangerAnswersPerSecond),
+        (
+            "watchesMax",
+            \.watchesMax
+        ),
     ],
     longs: [
-        ("timeoutRoundTrips", \.timeoutRoundTrips), ("suspicionMaxFactor",
-        \.suspicionMaxFactor), ("unwellScaleMax", \.unwellScaleMax), ("aloneFactor",
-        \.aloneFactor),
+        ("timeoutRoundTrips", \.timeoutRoundTrips),
+        (
+            "suspicionMaxFactor",
+            \.suspicionMaxFactor
+        ), ("unwellScaleMax", \.unwellScaleMax),
+        (
+            "aloneFactor",
+            \.aloneFactor
+        ),
     ],
     spans: [
-        ("idleMin", \.idleMin), ("idleMax", \.idleMax), ("refreshInterval",
-        \.refreshInterval), ("firstProbeMax", \.firstProbeMax), ("timeoutMin",
-        \.timeoutMin), ("timeoutMax", \.timeoutMax), ("timeoutSlowest", \.timeoutSlowest),
+        ("idleMin", \.idleMin), ("idleMax", \.idleMax),
+        (
+            "refreshInterval",
+            \.refreshInterval
+        ), ("firstProbeMax", \.firstProbeMax),
+        (
+            "timeoutMin",
+            \.timeoutMin
+        ), ("timeoutMax", \.timeoutMax), ("timeoutSlowest", \.timeoutSlowest),
         ("indirectTimeout", \.indirectTimeout), ("nackAfter", \.nackAfter),
         ("repeatInterval", \.repeatInterval), ("suspicionMin", \.suspicionMin),
         ("evidenceMin", \.evidenceMin), ("lateMin", \.lateMin), ("wellFor", \.wellFor),
-        ("checkAfter", \.checkAfter), ("checkInterval", \.checkInterval), ("healthDecay",
-        \.healthDecay), ("askedIntervalMin", \.askedIntervalMin),
-        ("neighboursReadInterval", \.neighboursReadInterval), ("suspectedSelfInterval",
-        \.suspectedSelfInterval),
+        ("checkAfter", \.checkAfter), ("checkInterval", \.checkInterval),
+        (
+            "healthDecay",
+            \.healthDecay
+        ), ("askedIntervalMin", \.askedIntervalMin),
+        ("neighboursReadInterval", \.neighboursReadInterval),
+        (
+            "suspectedSelfInterval",
+            \.suspectedSelfInterval
+        ),
     ],
     flags: [
         ("isSelfAware", \.isSelfAware), ("hasDynamicSuspicion", \.hasDynamicSuspicion),
@@ -204,10 +330,19 @@ private let vivaldiKeys = Keys<VivaldiConfiguration>(
         ("rememberedFor", \.rememberedFor),
     ],
     shares: [
-        ("adaptation", \.adaptation), ("errorShare", \.errorShare), ("stepMax",
-        \.stepMax), ("stepErrorMin", \.stepErrorMin), ("claimedErrorMin",
-        \.claimedErrorMin), ("sampleErrorMax", \.sampleErrorMax), ("gravityDistance",
-        \.gravityDistance),
+        ("adaptation", \.adaptation), ("errorShare", \.errorShare),
+        (
+            "stepMax",
+            \.stepMax
+        ), ("stepErrorMin", \.stepErrorMin),
+        (
+            "claimedErrorMin",
+            \.claimedErrorMin
+        ), ("sampleErrorMax", \.sampleErrorMax),
+        (
+            "gravityDistance",
+            \.gravityDistance
+        ),
     ])
 
 private let announcementKeys = Keys<AnnouncementConfiguration>(
@@ -216,29 +351,41 @@ private let announcementKeys = Keys<AnnouncementConfiguration>(
         ("perHostMax", \.perHostMax), ("perNetworkMax", \.perNetworkMax),
         ("tombstonesMax", \.tombstonesMax), ("changesBurst", \.changesBurst),
         ("refutationsBurst", \.refutationsBurst), ("rumoursMax", \.rumoursMax),
-        ("exchangeGain", \.exchangeGain), ("renewalOneIn", \.renewalOneIn), ("syncTries",
-        \.syncTries), ("syncRounds", \.syncRounds), ("syncRoundsFull", \.syncRoundsFull),
+        ("exchangeGain", \.exchangeGain), ("renewalOneIn", \.renewalOneIn),
+        (
+            "syncTries",
+            \.syncTries
+        ), ("syncRounds", \.syncRounds), ("syncRoundsFull", \.syncRoundsFull),
         ("strangerOneIn", \.strangerOneIn), ("failedOneIn", \.failedOneIn),
         ("strangerOneInFull", \.strangerOneInFull), ("doubtsMax", \.doubtsMax),
         ("messagesBurst", \.messagesBurst), ("messagesPerSecond", \.messagesPerSecond),
         ("checksBurst", \.checksBurst), ("checksPerSecond", \.checksPerSecond),
-        ("obituariesBurst", \.obituariesBurst), ("obituariesPerSecond",
-        \.obituariesPerSecond), ("neighboursMax", \.neighboursMax),
+        ("obituariesBurst", \.obituariesBurst),
+        (
+            "obituariesPerSecond",
+            \.obituariesPerSecond
+        ), ("neighboursMax", \.neighboursMax),
     ],
     longs: [
-        ("periodsOfLifetime", \.periodsOfLifetime),
+        ("periodsOfLifetime", \.periodsOfLifetime)
     ],
     spans: [
-        ("endedKept", \.endedKept), ("periodMin", \.periodMin), ("periodPerMember",
-        \.periodPerMember), ("minorFirst", \.minorFirst), ("changeMin", \.changeMin),
+        ("endedKept", \.endedKept), ("periodMin", \.periodMin),
+        (
+            "periodPerMember",
+            \.periodPerMember
+        ), ("minorFirst", \.minorFirst), ("changeMin", \.changeMin),
         ("changePerMember", \.changePerMember), ("changeDelay", \.changeDelay),
         ("refutationInterval", \.refutationInterval), ("rumourDelay", \.rumourDelay),
-        ("rumourAgeMax", \.rumourAgeMax), ("exchangeMin", \.exchangeMin), ("exchangeMax",
-        \.exchangeMax), ("answerTimeout", \.answerTimeout), ("syncDelay", \.syncDelay),
+        ("rumourAgeMax", \.rumourAgeMax), ("exchangeMin", \.exchangeMin),
+        (
+            "exchangeMax",
+            \.exchangeMax
+        ), ("answerTimeout", \.answerTimeout), ("syncDelay", \.syncDelay),
         ("doubtTimeout", \.doubtTimeout),
     ],
     flags: [
-        ("privateNetworksAreExempt", \.privateNetworksAreExempt),
+        ("privateNetworksAreExempt", \.privateNetworksAreExempt)
     ])
 
 private let topicsKeys = Keys<TopicsConfiguration>(
@@ -248,26 +395,50 @@ private let topicsKeys = Keys<TopicsConfiguration>(
         ("subscribersMax", \.subscribersMax),
     ],
     spans: [
-        ("linger", \.linger), ("mergeFirst", \.mergeFirst), ("mergeInterval",
-        \.mergeInterval), ("banFor", \.banFor),
+        ("linger", \.linger), ("mergeFirst", \.mergeFirst),
+        (
+            "mergeInterval",
+            \.mergeInterval
+        ), ("banFor", \.banFor),
     ])
 
 private let plumtreeKeys = Keys<PlumtreeConfiguration>(
     ints: [
         ("optimisationHops", \.optimisationHops), ("shorteningHops", \.shorteningHops),
-        ("steadyPosts", \.steadyPosts), ("attemptsMax", \.attemptsMax), ("gapAttemptsMax",
-        \.gapAttemptsMax), ("gapPostsMax", \.gapPostsMax), ("repairsUntilGraft",
-        \.repairsUntilGraft), ("digestRounds", \.digestRounds), ("rememberedMax",
-        \.rememberedMax), ("rememberedBytesMax", \.rememberedBytesMax), ("publishersMax",
-        \.publishersMax), ("missingMax", \.missingMax), ("missingPerNeighbourMax",
-        \.missingPerNeighbourMax), ("postsPerSecond", \.postsPerSecond), ("postsBurst",
-        \.postsBurst), ("asksPerSecond", \.asksPerSecond), ("asksBurst", \.asksBurst),
+        ("steadyPosts", \.steadyPosts), ("attemptsMax", \.attemptsMax),
+        (
+            "gapAttemptsMax",
+            \.gapAttemptsMax
+        ), ("gapPostsMax", \.gapPostsMax),
+        (
+            "repairsUntilGraft",
+            \.repairsUntilGraft
+        ), ("digestRounds", \.digestRounds),
+        (
+            "rememberedMax",
+            \.rememberedMax
+        ), ("rememberedBytesMax", \.rememberedBytesMax),
+        (
+            "publishersMax",
+            \.publishersMax
+        ), ("missingMax", \.missingMax),
+        (
+            "missingPerNeighbourMax",
+            \.missingPerNeighbourMax
+        ), ("postsPerSecond", \.postsPerSecond),
+        (
+            "postsBurst",
+            \.postsBurst
+        ), ("asksPerSecond", \.asksPerSecond), ("asksBurst", \.asksBurst),
         ("forgeriesMax", \.forgeriesMax),
     ],
     spans: [
         ("shorteningInterval", \.shorteningInterval), ("announceDelay", \.announceDelay),
-        ("waitMin", \.waitMin), ("waitMax", \.waitMax), ("roundTripFirst",
-        \.roundTripFirst), ("retryMin", \.retryMin), ("retryMax", \.retryMax),
+        ("waitMin", \.waitMin), ("waitMax", \.waitMax),
+        (
+            "roundTripFirst",
+            \.roundTripFirst
+        ), ("retryMin", \.retryMin), ("retryMax", \.retryMax),
         ("digestInterval", \.digestInterval), ("rememberedFor", \.rememberedFor),
         ("staleAfter", \.staleAfter),
     ])
@@ -289,7 +460,8 @@ extension ConfigurationKey {
         + keys(of: membershipKeys, "gossip.topics.membership.", \.gossip.topics.membership)
 
     private static func keys<Part>(
-        of keys: Keys<Part>, _ prefix: String, _ part: WritableKeyPath<Configuration, Part> & Sendable
+        of keys: Keys<Part>, _ prefix: String,
+        _ part: any WritableKeyPath<Configuration, Part> & Sendable
     ) -> [ConfigurationKey] {
         keys.ints.map { name, path in
             ConfigurationKey(name: prefix + name) { configuration, field throws(ScenarioFault) in
@@ -297,29 +469,34 @@ extension ConfigurationKey {
             }
         }
             + keys.longs.map { name, path in
-                ConfigurationKey(name: prefix + name) { configuration, field throws(ScenarioFault) in
+                ConfigurationKey(name: prefix + name) {
+                    configuration, field throws(ScenarioFault) in
                     configuration[keyPath: part][keyPath: path] = Int64(
                         try field.int(0...Self.most))
                 }
             }
             + keys.counts.map { name, path in
-                ConfigurationKey(name: prefix + name) { configuration, field throws(ScenarioFault) in
+                ConfigurationKey(name: prefix + name) {
+                    configuration, field throws(ScenarioFault) in
                     configuration[keyPath: part][keyPath: path] = UInt64(
                         try field.int(0...Self.most))
                 }
             }
             + keys.spans.map { name, path in
-                ConfigurationKey(name: prefix + name) { configuration, field throws(ScenarioFault) in
+                ConfigurationKey(name: prefix + name) {
+                    configuration, field throws(ScenarioFault) in
                     configuration[keyPath: part][keyPath: path] = try field.duration()
                 }
             }
             + keys.flags.map { name, path in
-                ConfigurationKey(name: prefix + name) { configuration, field throws(ScenarioFault) in
+                ConfigurationKey(name: prefix + name) {
+                    configuration, field throws(ScenarioFault) in
                     configuration[keyPath: part][keyPath: path] = try field.flag()
                 }
             }
             + keys.shares.map { name, path in
-                ConfigurationKey(name: prefix + name) { configuration, field throws(ScenarioFault) in
+                ConfigurationKey(name: prefix + name) {
+                    configuration, field throws(ScenarioFault) in
                     configuration[keyPath: part][keyPath: path] = try field.float()
                 }
             }

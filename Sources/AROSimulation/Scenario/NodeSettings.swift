@@ -57,18 +57,19 @@ extension Scenario {
 }
 
 /// Which configuration each node is born with.
-final class Cohorts {
+public final class Cohorts {
     private let configurations: [Configuration]
     private let base: Configuration
     /// By node.
     var groupOf: [Int] = []
 
-    init(_ scenario: Scenario) {
+    public init(_ scenario: Scenario) {
         base = scenario.configuration
         configurations = scenario.groups.map { scenario.configuration(of: $0) }
     }
 
-    func configuration(of node: Int) -> Configuration {
+    /// By the number that its ``Birth`` says.
+    public func configuration(of node: Int) -> Configuration {
         guard groupOf.indices.contains(node), configurations.indices.contains(groupOf[node]) else {
             return base
         }

@@ -10,13 +10,26 @@ extension World where Resident == Node {
         seed: UInt64, network: NetworkModel = NetworkModel(), disk: DiskModel = DiskModel(),
         configuration: Configuration = .simulated
     ) -> World<Node> {
-        World(seed: seed, network: network, disk: disk) { birth in
-            var identityEntropy = Entropy(seed: birth.identitySeed)
-            return Node(
-                configuration: configuration, identity: Identity(from: &identityEntropy),
-                entropy: Entropy(seed: birth.entropySeed), seed: birth.chanceSeed, at: birth.now,
-                wallClock: birth.wallClock)
+        World(seed: seed, network: network, disk: disk) { Node($0, configuration) }
+    }
+
+    /// A world in which nodes of different cohorts have different configurations.
+    static func ofNodes(
+        seed: UInt64, network: NetworkModel, disk: DiskModel, cohorts: Cohorts
+    ) -> World<Node> {
+        World(seed: seed, network: network, disk: disk) {
+            Node($0, cohorts.configuration(of: $0.node))
         }
+    }
+}
+
+extension Node {
+    fileprivate init(_ birth: Birth, _ configuration: Configuration) {
+        var identityEntropy = Entropy(seed: birth.identitySeed)
+        self.init(
+            configuration: configuration, identity: Identity(from: &identityEntropy),
+            entropy: Entropy(seed: birth.entropySeed), seed: birth.chanceSeed, at: birth.now,
+            wallClock: birth.wallClock)
     }
 }
 

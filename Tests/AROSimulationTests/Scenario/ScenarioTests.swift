@@ -93,8 +93,11 @@ private func complaint(_ more: String, set: [(String, String)] = []) -> String {
         ("join: {schedule: unifrm}", "did you mean 'uniform'?"),
         ("join: {bootstrap: 11}", "'11' is no number from 1 to 10"),
         ("workload: [{publish: {}}]", "'at' is missing"),
-        ("workload: [{at: 1s}]", "one of publish, lookup, fetch, subscribe, broadcast is wanted"),
-        ("workload: [{publish: {}, lookup: {}, at: 1s}]", "one of publish, lookup, fetch"),
+        (
+            "workload: [{at: 1s}]",
+            "one of publish, lookup, find, fetch, subscribe, broadcast is wanted"
+        ),
+        ("workload: [{publish: {}, lookup: {}, at: 1s}]", "one of publish, lookup, find"),
         ("workload: [{publish: {size: 2GiB}, at: 1s}]", "more than 1GiB"),
         ("workload: [{lookup: {from: nobody}, at: 1s}]", "'nobody' is none of random, peers"),
         ("workload: [{lookup: {from: peers}, at: 11s}]", "more than 10s"),
