@@ -46,6 +46,7 @@ public final class NodeHandle: Sendable {
     let logger: Logger
     let signer: Signer
     let content: any ContentServicing
+    let transfers = Transfers()
     private let group: MultiThreadedEventLoopGroup
     /// Held while the node runs: its lock keeps other nodes out.
     private let directory: Mutex<DataDirectory?>

@@ -171,6 +171,8 @@ extension NodeLoop where Machine: ~Copyable {
             case .reply(let id, let reply): deliver(reply, to: id)
             case .disk(let request):
                 disk.perform(request) { [weak self] in self?.post(.disk($0)) }
+            // Only who has a model server's client asks the node to serve or to call.
+            case .backend, .record: break
             }
         }
         outbox.removeAll()

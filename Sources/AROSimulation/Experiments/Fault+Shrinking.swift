@@ -7,7 +7,7 @@ extension Scenario.Fault.Kind {
     var members: Scenario.Members? {
         switch self {
         case .kill(let who), .stop(let who), .move(let who), .restart(let who, _),
-            .pause(let who, _), .slow(let who, _, _, _), .isolate(let who, _), .clog(let who, _),
+            .pause(let who, _), .slow(let who, _, _, _), .stall(let who, _, _, _), .isolate(let who, _), .clog(let who, _),
             .swizzleClog(let who, _, _), .skew(let who, _, _, _), .disk(let who, _, _):
             who
         case .partition, .partitionGroup, .partitionBy, .loss, .clogLinks: nil
@@ -24,6 +24,8 @@ extension Scenario.Fault.Kind {
         case .pause(_, let span): .pause(who, lasting: span)
         case .slow(_, let delay, let every, let span):
             .slow(who, delay: delay, every: every, lasting: span)
+        case .stall(_, let times, let apart, let span):
+            .stall(who, times, apart: apart, lasting: span)
         case .isolate(_, let span): .isolate(who, lasting: span)
         case .clog(_, let span): .clog(who, lasting: span)
         case .swizzleClog(_, let over, let span): .swizzleClog(who, over: over, lasting: span)

@@ -36,6 +36,7 @@ extension Scenario.Fault.Kind {
         switch self {
         case .kill, .stop, .move: nil
         case .restart(_, let span), .pause(_, let span), .slow(_, _, _, let span),
+            .stall(_, _, _, let span),
             .isolate(_, let span), .partition(_, let span), .partitionGroup(_, let span),
             .partitionBy(_, _, let span), .loss(_, let span), .clogLinks(_, let span),
             .clog(_, let span), .swizzleClog(_, _, let span), .skew(_, _, _, let span),
@@ -52,6 +53,8 @@ extension Scenario.Fault.Kind {
         case .pause(let who, _): .pause(who, lasting: span)
         case .slow(let who, let delay, let every, _):
             .slow(who, delay: delay, every: every, lasting: span)
+        case .stall(let who, let times, let apart, _):
+            .stall(who, times, apart: apart, lasting: span)
         case .isolate(let who, _): .isolate(who, lasting: span)
         case .partition(let shares, _): .partition(shares, lasting: span)
         case .partitionGroup(let group, _): .partitionGroup(group, lasting: span)

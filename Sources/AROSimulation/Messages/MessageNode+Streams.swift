@@ -198,10 +198,10 @@ extension MessageNode {
         _ packet: PlainPacket, _ number: UInt64, _ bytes: [UInt8], at now: Instant
     ) -> Int? {
         guard bytes.count > parcelHeader,
-            StreamProtocol(rawValue: bytes[parcelHeader]) == .content
+            let purpose = StreamProtocol(rawValue: bytes[parcelHeader])
         else { return nil }
         let token = participant.streamAccepted(
-            from: packet.sender, room: highWater, at: now, book: &commons.book,
+            purpose, from: packet.sender, room: highWater, at: now, book: &commons.book,
             into: &commons.outbox)
         streams.append(
             PlainStream(

@@ -115,6 +115,7 @@ extension MessageNode: Inhabitant {
         case .request(let request, let id): tell(.request(request, id), at: now)
         case .cancel(let id): tell(.cancel(id), at: now)
         case .disk(let reply): tell(.disk(reply), at: now)
+        case .backend(let reply): tell(.backend(reply), at: now)
         case .wallClock(let time): tell(.wallClock(time), at: now)
         case .shutdown:
             participant.shutDown(at: now, book: &commons.book, into: &commons.outbox)
@@ -170,6 +171,8 @@ extension MessageNode: Inhabitant {
         case .release(let token): releaseStream(token)
         case .reply(let id, let reply): outbox.effects.append(.reply(id, reply))
         case .disk(let request): outbox.effects.append(.disk(request))
+        case .backend(let request): outbox.effects.append(.backend(request))
+        case .record(let entry): outbox.effects.append(.record(entry))
         }
     }
 

@@ -2,6 +2,7 @@
 /// `config: {kademlia.k: 8, gossip.membership.activeMax: 6}`. A test holds this list against the types.
 
 import AROContent
+import AROInference
 import ARONode
 import AROOverlay
 import AROPrimitives
@@ -23,9 +24,10 @@ private let nodeKeys = Keys<Configuration>(
     ints: [
         ("providersWanted", \.providersWanted),
         (
-            "subscribersWanted",
-            \.subscribersWanted
-        ), ("streamReadMax", \.streamReadMax),
+            "modelProvidersWanted",
+            \.modelProvidersWanted
+        ), ("modelProvidersEnough", \.modelProvidersEnough),
+        ("subscribersWanted", \.subscribersWanted), ("streamReadMax", \.streamReadMax),
     ],
     flags: [
         ("servesDHT", \.servesDHT)
@@ -127,34 +129,37 @@ private let kademliaKeys = Keys<KademliaConfiguration>(
     ints: [
         ("k", \.k), ("alpha", \.alpha), ("writePaths", \.writePaths),
         (
-            "pathWidth",
-            \.pathWidth
-        ), ("lookupAskedMax", \.lookupAskedMax),
+            "readPaths",
+            \.readPaths
+        ), ("pathWidth", \.pathWidth), ("lookupAskedMax", \.lookupAskedMax),
+        ("lookupCandidatesMax", \.lookupCandidatesMax),
         (
-            "lookupCandidatesMax",
-            \.lookupCandidatesMax
-        ), ("lookupPerNetworkMax", \.lookupPerNetworkMax),
-        ("heardOfStart", \.heardOfStart), ("bucketPerNetworkMax", \.bucketPerNetworkMax),
-        ("tablePerNetworkMax", \.tablePerNetworkMax),
+            "lookupPerNetworkMax",
+            \.lookupPerNetworkMax
+        ), ("heardOfStart", \.heardOfStart),
         (
-            "sparesPerBucket",
-            \.sparesPerBucket
-        ), ("failuresUntilStale", \.failuresUntilStale),
+            "bucketPerNetworkMax",
+            \.bucketPerNetworkMax
+        ), ("tablePerNetworkMax", \.tablePerNetworkMax),
+        ("sparesPerBucket", \.sparesPerBucket),
         (
-            "nameQuorum",
-            \.nameQuorum
-        ), ("recordsMax", \.recordsMax),
+            "failuresUntilStale",
+            \.failuresUntilStale
+        ), ("nameQuorum", \.nameQuorum), ("recordsMax", \.recordsMax),
+        ("recordsPerKeyMax", \.recordsPerKeyMax),
         (
-            "recordsPerKeyMax",
-            \.recordsPerKeyMax
-        ), ("recordsPerAuthorMax", \.recordsPerAuthorMax),
+            "recordsPerAuthorMax",
+            \.recordsPerAuthorMax
+        ), ("asksBurst", \.asksBurst),
         (
-            "asksBurst",
-            \.asksBurst
-        ), ("asksPerSecond", \.asksPerSecond), ("storesBurst", \.storesBurst),
-        ("storesPerSecond", \.storesPerSecond), ("ratesMax", \.ratesMax),
-        ("operationsMax", \.operationsMax), ("backgroundMax", \.backgroundMax),
-        ("publicationsMax", \.publicationsMax),
+            "asksPerSecond",
+            \.asksPerSecond
+        ), ("storesBurst", \.storesBurst),
+        (
+            "storesPerSecond",
+            \.storesPerSecond
+        ), ("ratesMax", \.ratesMax), ("operationsMax", \.operationsMax),
+        ("backgroundMax", \.backgroundMax), ("publicationsMax", \.publicationsMax),
     ],
     spans: [
         ("trustedFor", \.trustedFor), ("refreshInterval", \.refreshInterval),
@@ -443,6 +448,54 @@ private let plumtreeKeys = Keys<PlumtreeConfiguration>(
         ("staleAfter", \.staleAfter),
     ])
 
+private let inferenceKeys = Keys<InferenceConfiguration>(
+    ints: [
+        ("callsMax", \.callsMax), ("outputAhead", \.outputAhead),
+        (
+            "candidatesMax",
+            \.candidatesMax
+        ), ("choices", \.choices), ("attemptsMax", \.attemptsMax),
+        ("triedMax", \.triedMax), ("hedgeOneIn", \.hedgeOneIn),
+        (
+            "hedgeBurst",
+            \.hedgeBurst
+        ), ("conversationsMax", \.conversationsMax), ("keysMax", \.keysMax),
+        ("conductMax", \.conductMax), ("servedStreamsMax", \.servedStreamsMax),
+        ("servedStreamsPerPeerMax", \.servedStreamsPerPeerMax),
+        (
+            "bodyByteCountMax",
+            \.bodyByteCountMax
+        ), ("bodiesByteCountMax", \.bodiesByteCountMax),
+        ("backendAhead", \.backendAhead), ("replayByteCountMax", \.replayByteCountMax),
+        ("replaysByteCountMax", \.replaysByteCountMax), ("replaysMax", \.replaysMax),
+        ("answeredMax", \.answeredMax), ("accountsMax", \.accountsMax),
+    ],
+    counts: [
+        ("checkpointEvents", \.checkpointEvents), ("checkpointBytes", \.checkpointBytes),
+        ("outputByteCountMax", \.outputByteCountMax), ("creditLimit", \.creditLimit),
+        ("promiseMax", \.promiseMax),
+    ],
+    spans: [
+        ("waitAccepted", \.waitAccepted), ("switchGain", \.switchGain),
+        (
+            "answerTimeout",
+            \.answerTimeout
+        ), ("answerLateMin", \.answerLateMin), ("hedgeMin", \.hedgeMin),
+        ("streamSilence", \.streamSilence), ("resumeTimeout", \.resumeTimeout),
+        ("closingTimeout", \.closingTimeout), ("warmFor", \.warmFor),
+        (
+            "warmWorth",
+            \.warmWorth
+        ), ("penalty", \.penalty), ("penaltyMax", \.penaltyMax),
+        ("penaltyHalfLife", \.penaltyHalfLife), ("roundTripUnknown", \.roundTripUnknown),
+        ("firstEventUnknown", \.firstEventUnknown), ("serviceUnknown", \.serviceUnknown),
+        ("datesTolerance", \.datesTolerance), ("headTimeout", \.headTimeout),
+        ("bodyTimeout", \.bodyTimeout), ("runTimeMax", \.runTimeMax),
+        ("firstEventTimeout", \.firstEventTimeout), ("backendSilence", \.backendSilence),
+        ("stallTimeout", \.stallTimeout), ("settleTimeout", \.settleTimeout),
+        ("replayFor", \.replayFor),
+    ])
+
 extension ConfigurationKey {
     static let all: [ConfigurationKey] =
         keys(of: nodeKeys, "", \.self)
@@ -458,6 +511,7 @@ extension ConfigurationKey {
         + keys(of: topicsKeys, "gossip.topics.", \.gossip.topics)
         + keys(of: plumtreeKeys, "gossip.topics.tree.", \.gossip.topics.tree)
         + keys(of: membershipKeys, "gossip.topics.membership.", \.gossip.topics.membership)
+        + keys(of: inferenceKeys, "inference.", \.inference)
 
     private static func keys<Part>(
         of keys: Keys<Part>, _ prefix: String,

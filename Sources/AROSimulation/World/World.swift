@@ -8,6 +8,7 @@
 
 import AROContent
 import AROCrypto
+import AROInference
 import ARONode
 import AROPrimitives
 
@@ -50,6 +51,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
 
     var network: Network
     var disks: SimulatedDisks
+    var models: SimulatedModels
     var places: [Place<Resident>] = []
     var addressing = Addressing()
     var translators = Translators()
@@ -57,7 +59,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     var hostiles: HostileNodes
     /// Of nodes whose identity does not follow from their number. Asked, never iterated.
     var identities: [Int: Bits256] = [:]
-    private var agenda = EventQueue<Event>()
+    var agenda = EventQueue<Event>()
     private var pool = BytePool()
     private var outbox = Outbox()
     private var diskReplies = Parking<DiskReply>()
@@ -80,6 +82,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         seeds = Seeds(seed)
         self.network = Network(model: network, seeds: seeds)
         disks = SimulatedDisks(model: disk, seeds: seeds)
+        models = SimulatedModels(seeds: seeds)
         hostiles = HostileNodes(seeds: seeds)
         self.birth = birth
     }
@@ -135,13 +138,14 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         case .parcel: parcelArrived(event)
         case .parcelAgain: parcelDueAgain(event)
         case .disk: diskAnswered(event)
+        case .model: modelDue(event)
         case .wallClock: wallClockDue(event)
         case .alarm: happenings.append(.alarm(event.word))
         }
     }
 
     /// Folds an event into the trace.
-    private mutating func record(_ kind: TraceKind, _ node: Int, _ detail: UInt64) {
+    mutating func record(_ kind: TraceKind, _ node: Int, _ detail: UInt64) {
         if counters.events == checkpoints.next {
             checkpoints.note(counters.events, now - .origin, trace)
         }
@@ -340,6 +344,9 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
                 log?.answered(node, id, reply)
                 happenings.append(.reply(node: node, id, reply))
             case .disk(let request): serve(request, for: node)
+            case .backend(let request): serve(request, for: node)
+            // Nobody reads the books of a simulated node.
+            case .record: break
             }
         }
         outbox.removeAll()
@@ -515,7 +522,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
 
     /// Datagrams for a paused node wait in its socket's buffer; disk answers wait without bound, as
     /// they are answers to its own questions.
-    private mutating func hold(_ event: Event) {
+    mutating func hold(_ event: Event) {
         let node = Int(event.node)
         var event = event
         if event.kind == .datagram {
@@ -543,6 +550,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
             switch event.kind {
             case .disk: _ = diskReplies.take(event.word)
             case .parcel: _ = parcels.take(event.word)
+            case .model: break
             default: pool.free(event.bytes!, count: event.count)
             }
         }
