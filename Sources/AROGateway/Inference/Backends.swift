@@ -25,11 +25,13 @@ public final class Backends: Sendable {
     }
 
     public let servers: [ModelServer]
+    /// What a million tokens cost here.
+    public let price: TokenPrice
     private let sights: Mutex<[Sight]>
     private let logger: Logger
 
-    public init(_ servers: [ModelServer], logger: Logger) {
-        (self.servers, self.logger) = (servers, logger)
+    public init(_ servers: [ModelServer], price: TokenPrice = .free, logger: Logger) {
+        (self.servers, self.price, self.logger) = (servers, price, logger)
         sights = Mutex(servers.map { Sight(address: $0.address) })
     }
 
@@ -107,12 +109,12 @@ public final class Backends: Sendable {
         }
     }
 
-    /// Looks again and again, and lets the node announce what it sees.
+    /// Looks again and again, and lets the node serve and announce what it sees.
     public func watch(_ node: NodeHandle) async {
         guard !servers.isEmpty else { return }
         while !Task.isCancelled {
             await look()
-            node.announce(models: Array(offers.prefix(Offer.modelsMax)))
+            try? await node.serve(served)
             try? await Task.sleep(for: .seconds(Self.periodSeconds))
         }
     }
