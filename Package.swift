@@ -2,7 +2,7 @@
 import PackageDescription
 
 // The layering of Docs/Architecture.md: a target imports only what stands above it in this file,
-// and the protocol targets (Transport, Overlay, Content) never import each other.
+// and the protocol targets (Transport, Overlay, Content, Inference) never import each other.
 
 let settings: [SwiftSetting] =
     [
@@ -16,7 +16,9 @@ let settings: [SwiftSetting] =
 // A target names all targets below it, not only the next ones: SwiftPM rebuilds a target when one
 // that it names has changed, and layouts of types show through more than one layer.
 let foundation: [Target.Dependency] = ["AROPrimitives", "AROCrypto", "AROWire"]
-let protocols: [Target.Dependency] = ["AROTransport", "AROOverlay", "AROContent"]
+let protocols: [Target.Dependency] = [
+    "AROTransport", "AROOverlay", "AROContent", "AROInference",
+]
 let node: [Target.Dependency] = foundation + protocols + ["ARONode"]
 
 func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -63,6 +65,7 @@ let package = Package(
         core("AROTransport", foundation),
         core("AROOverlay", foundation),
         core("AROContent", foundation),
+        core("AROInference", foundation),
         core("ARONode", foundation + protocols),
 
         // The only I/O.
@@ -100,6 +103,7 @@ let package = Package(
         tests(of: "AROTransport", foundation),
         tests(of: "AROOverlay", foundation),
         tests(of: "AROContent", foundation),
+        tests(of: "AROInference", foundation),
         tests(of: "ARONode", foundation + protocols + ["AROSimulation"]),
         tests(of: "ARORuntime", node + ["ARO", "AROCommand"]),
         tests(of: "AROSimulation", node),

@@ -24,21 +24,38 @@ struct MembersCommand: ParsableCommand {
 
     func run() throws {
         var rows: [[String]] = []
+        var offering: Set<String> = []
         try node.ask(watch ? .watchMembers : .members) { message in
             switch message {
             case .event(.member(let member)):
-                if let model, !member.models.contains(where: { $0.name == model }) { return }
+                guard isWanted(member, member.peer, &offering) else { return }
                 if json.isOn { return try Terminal.json(member) }
                 guard watch else { return rows.append(member.row) }
                 try Terminal.line(member.row.joined(separator: "  "))
             case .event(.memberEvent(let event)):
+                if let peer = event.peer, !isWanted(event.member, peer, &offering) { return }
                 if json.isOn { return try Terminal.json(event) }
+                if let missed = event.missed {
+                    return Terminal.error("missed \(missed) changes; 'aro members' has them\n")
+                }
                 let models = event.member.map(\.offers) ?? ""
-                try Terminal.line("\(event.event)  \(event.peer)  \(models)")
+                try Terminal.line("\(event.event)  \(event.peer ?? "-")  \(models)")
             default: break
             }
         }
         try Terminal.table(MemberReport.heading, rows)
+    }
+
+    /// Who offers the model, or did when it was last heard of: that it does no more is news.
+    private func isWanted(
+        _ member: MemberReport?, _ peer: String, _ offering: inout Set<String>
+    ) -> Bool {
+        guard let model else { return true }
+        let did = offering.contains(peer)
+        guard let member else { return did }
+        let does = member.models.contains { $0.name == model }
+        if does { offering.insert(peer) } else { offering.remove(peer) }
+        return does || did
     }
 }
 

@@ -42,7 +42,9 @@ struct TopicCommand: ParsableCommand {
             let payload = Data(post.utf8).base64EncodedString()
             try node.ask(.topicPublish(topic: topic, payload: payload)) { message in
                 guard case .event(.published(let report)) = message else { return }
-                if json.isOn { try Terminal.json(report) }
+                if json.isOn { return try Terminal.json(report) }
+                guard report.neighbours == 0 else { return }
+                Terminal.error("nobody else is in the topic yet; who is found soon will hear it\n")
             }
         }
     }
@@ -80,6 +82,8 @@ struct TopicCommand: ParsableCommand {
                 guard case .event(.topic(let report)) = message else { return true }
                 if let missed = report.missed, !json.isOn {
                     Terminal.error("missed \(missed) posts\n")
+                } else if let unheard = report.unheard, !json.isOn {
+                    Terminal.error("nobody else heard \(unheard) posts of this node\n")
                 } else if json.isOn {
                     try Terminal.json(report)
                 } else if report.payload != nil {

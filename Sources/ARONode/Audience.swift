@@ -1,89 +1,87 @@
 /// The local users who listen: to changes among members, and to topics.
 ///
-/// The overlay has one subscription to a topic; several local users share it. Each takes posts at its
-/// own speed: one that lags misses posts, and is told how many, without holding up the others.
+/// What changes among members is given ahead to each as far as it keeps up; one that lags misses
+/// some, and is told how many. Posts are counted in the same way by the overlay, which keeps a
+/// backlog for each subscriber.
 
 import AROOverlay
 import AROPrimitives
 import AROWire
 
 struct Audience: Sendable {
-    struct Listener: Sendable {
+    private struct Watcher: Sendable {
         var request: RequestID
-        /// Posts given and not taken yet.
+        /// Changes given and not taken yet.
         var outstanding = 0
         var missed = 0
     }
 
-    struct Row: Sendable {
+    private struct Listener: Sendable {
+        var request: RequestID
         var topic: TopicID
-        var isOrdered: Bool
-        var listeners: [Listener]
     }
 
-    private(set) var watchers: [RequestID] = []
-    private(set) var rows: [Row] = []
+    private var watchers: [Watcher] = []
+    private var listeners: [Listener] = []
 
-    /// Posts given ahead to a listener. A guess: a second of a busy topic.
+    /// Changes given ahead to a watcher. A guess: all that a thousand members do at once.
     static let aheadMax = 1_024
+    /// Who watches at once. A guess: each costs a copy of every change.
+    static let watchersMax = 64
+
+    var hasWatchers: Bool { !watchers.isEmpty }
 
     // MARK: Coming and going
 
-    mutating func watches(_ request: RequestID) { watchers.append(request) }
-
-    func row(of topic: TopicID) -> Row? { rows.first { $0.topic == topic } }
-
-    mutating func subscribed(_ request: RequestID, to topic: TopicID, isOrdered: Bool) {
-        let listener = Listener(request: request)
-        if let i = rows.firstIndex(where: { $0.topic == topic }) {
-            rows[i].listeners.append(listener)
-        } else {
-            rows.append(Row(topic: topic, isOrdered: isOrdered, listeners: [listener]))
-        }
+    /// False where there are too many.
+    mutating func watches(_ request: RequestID) -> Bool {
+        guard watchers.count < Self.watchersMax else { return false }
+        watchers.append(Watcher(request: request))
+        return true
     }
 
-    /// Returns the topic that nobody listens to any more.
+    mutating func listens(_ request: RequestID, to topic: TopicID) {
+        listeners.append(Listener(request: request, topic: topic))
+    }
+
+    /// Returns the topic that the request listened to.
     mutating func cancelled(_ request: RequestID) -> TopicID? {
-        watchers.removeAll { $0 == request }
-        for i in rows.indices {
-            rows[i].listeners.removeAll { $0.request == request }
-            if rows[i].listeners.isEmpty { return rows.remove(at: i).topic }
-        }
-        return nil
+        watchers.removeAll { $0.request == request }
+        guard let i = listeners.firstIndex(where: { $0.request == request }) else { return nil }
+        return listeners.remove(at: i).topic
     }
 
-    // MARK: Posts
+    // MARK: Changes among members
 
-    /// Who is to be given the next post of a topic.
-    mutating func posted(_ topic: TopicID) -> [RequestID] {
-        guard let i = rows.firstIndex(where: { $0.topic == topic }) else { return [] }
+    /// Who is to be given the next change.
+    mutating func changed() -> [RequestID] {
         var takers: [RequestID] = []
-        for j in rows[i].listeners.indices {
-            if rows[i].listeners[j].outstanding < Self.aheadMax {
-                rows[i].listeners[j].outstanding += 1
-                takers.append(rows[i].listeners[j].request)
+        for i in watchers.indices {
+            if watchers[i].outstanding < Self.aheadMax {
+                watchers[i].outstanding += 1
+                takers.append(watchers[i].request)
             } else {
-                rows[i].listeners[j].missed += 1
+                watchers[i].missed += 1
             }
         }
         return takers
     }
 
-    /// A listener took posts. Returns how many it has missed meanwhile, once.
-    mutating func consumed(_ request: RequestID, _ count: Int) -> Int {
-        for i in rows.indices {
-            guard let j = rows[i].listeners.firstIndex(where: { $0.request == request }) else {
-                continue
-            }
-            let taken = min(max(count, 0), rows[i].listeners[j].outstanding)
-            rows[i].listeners[j].outstanding -= taken
-            defer { rows[i].listeners[j].missed = 0 }
-            return rows[i].listeners[j].missed
-        }
-        return 0
+    /// A watcher took changes. Returns how many it has missed meanwhile, once.
+    mutating func tookChanges(_ count: Int, _ request: RequestID) -> Int {
+        guard let i = watchers.firstIndex(where: { $0.request == request }) else { return 0 }
+        watchers[i].outstanding -= min(max(count, 0), watchers[i].outstanding)
+        defer { watchers[i].missed = 0 }
+        return watchers[i].missed
+    }
+
+    // MARK: Topics
+
+    func topic(of request: RequestID) -> TopicID? {
+        listeners.first { $0.request == request }?.topic
     }
 
     func listeners(of topic: TopicID) -> [RequestID] {
-        row(of: topic)?.listeners.map(\.request) ?? []
+        listeners.filter { $0.topic == topic }.map(\.request)
     }
 }

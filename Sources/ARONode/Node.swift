@@ -298,6 +298,7 @@ extension Node {
                 let session = transport.connect(
                     to: nil, addresses: [address], first: RawSpan(), at: now)
                 carrier.dialing(session, address)
+            case .hangUp(let peer): hangUp(peer, at: now)
             case .openStream(let token, let peer, let priority):
                 openStream(token, to: peer, priority, at: now)
             case .write(let token, let bytes, let isFinal):
@@ -324,6 +325,17 @@ extension Node {
         } else {
             _ = connect(to: peer, message: message, at: now)
         }
+    }
+
+    /// The transport itself takes its time to find that a peer has gone; others know sooner. But they
+    /// may be wrong, or lie: a session over which something came lately stays.
+    private mutating func hangUp(_ peer: PeerHandle, at now: Instant) {
+        guard let session = transport.session(with: book.id(peer)),
+            carrier.isConnected(session),
+            let silence = transport.silence(of: session, at: now),
+            silence >= ParticipantEffect.silenceOfTheDead
+        else { return }
+        transport.close(session, at: now)
     }
 
     private mutating func connect(

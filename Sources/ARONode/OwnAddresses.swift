@@ -14,6 +14,9 @@ struct OwnAddresses: Sendable {
     /// Reports that make an address believed while we know of no other: one, as the first peer is all
     /// there is; with more reports, half of them.
     private static let reportsMin = 1
+    /// Peers that must agree, and be more than half of those heard, for a class of translation: one
+    /// may lie. A guess.
+    private static let natReportsMin = 2
 
     init(listening: [SocketAddress]) {
         self.listening = listening.filter { !$0.isUnusable }
@@ -38,13 +41,28 @@ struct OwnAddresses: Sendable {
         return best.address
     }
 
-    /// How our packets are translated on the way out, as far as two peers' reports tell.
+    /// How our packets are translated on the way out, as far as several peers agree. IPv4's class
+    /// where there is one, as that is where translators stand, else IPv6's.
     var nat: NATClass {
-        if reports.contains(where: { listening.contains($0.address) }) { return .open }
-        guard reports.count >= 2, let first = reports.first?.address else { return .unknown }
-        if reports.allSatisfy({ $0.address == first }) { return .endpointIndependent }
-        // Whether the port depends on the peer's address alone, two peers cannot tell.
-        return .addressAndPortDependent
+        let old = nat { $0.isIPv4 }
+        return old == .unknown ? nat { !$0.isIPv4 } : old
+    }
+
+    /// By the reports of one address family: those of the other have another translator, or none.
+    private func nat(_ isOfFamily: (SocketAddress) -> Bool) -> NATClass {
+        let seen = reports.map(\.address).filter(isOfFamily)
+        var best: (address: SocketAddress, count: Int)?
+        for address in seen {
+            let count = seen.count { $0 == address }
+            if count > (best?.count ?? 0) { best = (address, count) }
+        }
+        guard let best, seen.count >= Self.natReportsMin else { return .unknown }
+        if best.count >= Self.natReportsMin, best.count * 2 > seen.count {
+            return listening.contains(best.address) ? .open : .endpointIndependent
+        }
+        // Whether the port depends on the peer's address alone, these reports cannot tell. Two that
+        // differ may be one that lies.
+        return seen.count > Self.natReportsMin ? .addressAndPortDependent : .unknown
     }
 
     /// Every peer that must stay in the book: another with its handle would take its report away.

@@ -26,6 +26,7 @@ extension Participant {
         }
         gossip.forEachDrop { note($0, $1, in: &status) }
         note("message-of-unknown-family", unknownMessages, in: &status)
+        note("topic-post-unheard", unheardPosts, in: &status)
         note("exchange-misconduct", misconduct, in: &status)
     }
 

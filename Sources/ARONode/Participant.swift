@@ -25,6 +25,8 @@ public struct Participant: ~Copyable {
     var gossipOut = GossipOutbox()
     /// The overlay found that no contact answers, and no peer was connected since.
     var isIsolated = false
+    /// Posts of ours that nobody else was there to hear.
+    var unheardPosts: UInt64 = 0
     /// Breaches of the content exchange by peers.
     var misconduct: UInt64 = 0
 

@@ -60,6 +60,8 @@ public enum ParticipantEffect: Sendable {
     /// Send an unreliable message: these bytes of ``ParticipantOutbox/bytes``. Opens a session where
     /// there is none.
     case send(PeerHandle, Range<Int>)
+    /// The peer was judged dead: end the session with it, and its streams, if that is silent, too.
+    case hangUp(PeerHandle)
     /// Open a session with whoever is at an address.
     case dial(SocketAddress)
     case openStream(ContentStream, PeerHandle, StreamPriority)
@@ -71,6 +73,12 @@ public enum ParticipantEffect: Sendable {
     case release(ContentStream)
     case reply(RequestID, Reply)
     case disk(DiskRequest)
+}
+
+extension ParticipantEffect {
+    /// How long a session of a peer that was judged dead must have been silent to be ended. A guess:
+    /// more than a stream stands still on most paths, and less than a verdict takes.
+    package static var silenceOfTheDead: Duration { .seconds(2) }
 }
 
 /// What one input to a participant brought about. Reused.

@@ -40,16 +40,18 @@ public enum Request: Sendable {
     case status
     /// The members that announced themselves. Replies: ``Reply/members(_:)``.
     case members
-    /// What changes among the members. Replies: ``Reply/memberChanged(_:_:_:)`` until cancelled.
+    /// What changes among the members. Replies: ``Reply/memberChanged(_:_:_:)`` until cancelled. Say
+    /// by ``consumed(_:_:)`` when changes were taken: only so many are given ahead.
     case watchMembers
     /// What we offer from now on. Replies: `done`.
     case offer(Offer)
     /// Subscribe to a topic. Replies: ``Reply/topic(_:)`` until cancelled. Say by ``consumed(_:_:)``
     /// when posts were taken: only so many are given ahead.
     case subscribe(TopicID, SubscriptionOptions)
-    /// The subscriber with this request took so many posts. Replies: `done`.
+    /// The subscriber with this request took so many posts, or who watches members so many changes.
+    /// Replies: `done`.
     case consumed(RequestID, Int)
-    /// Publish a post. Replies: ``Reply/published(sequence:)``.
+    /// Publish a post. Replies: ``Reply/published(sequence:neighbours:)``.
     case post(TopicID, [UInt8])
 }
 
@@ -67,14 +69,17 @@ public enum Reply: Sendable {
     case status(NodeStatus)
     case members([MemberStatus])
     case memberChanged(MemberChange, PeerID, MemberStatus?)
+    /// So many changes were not told here: who watches took the ones before too slowly.
+    case membersMissed(Int)
     case topic(TopicNews)
-    case published(sequence: UInt64)
+    /// A post went to so many others in the topic; to nobody yet where there is none.
+    case published(sequence: UInt64, neighbours: Int)
     case done
     case failed(RequestFailure)
 
     public var isFinal: Bool {
         switch self {
-        case .provider, .memberChanged, .topic: false
+        case .provider, .memberChanged, .membersMissed, .topic: false
         case .fetch(let event): event.isFinal
         default: true
         }
@@ -112,8 +117,8 @@ public enum RequestFailure: Error, Hashable, Sendable, CustomStringConvertible {
         case .topic(.payloadTooLarge):
             "a post is at most \(WireLimits.topicPayloadMax) bytes; publish the CID of what is larger"
         case .topic(.tooFast): "posts are published faster than neighbours accept"
-        case .topic(.alreadySubscribed):
-            "the topic is subscribed to already, in the other order of posts"
+        case .topic(.alreadySubscribed): "this subscriber has subscribed to the topic already"
+        case .topic(.tooManySubscribers): "the topic has as many local subscribers as it may have"
         }
     }
 }

@@ -11,19 +11,12 @@ extension Participant {
         _ id: RequestID, to topic: TopicID, _ options: SubscriptionOptions, at now: Instant,
         book: inout PeerBook, into outbox: inout ParticipantOutbox
     ) {
-        if let row = audience.row(of: topic) {
-            guard row.isOrdered == options.ordered else {
-                outbox.effects.append(.reply(id, .failed(.topic(.alreadySubscribed))))
-                return
-            }
-            return audience.subscribed(id, to: topic, isOrdered: options.ordered)
-        }
         do throws(TopicFailure) {
-            audience.subscribed(id, to: topic, isOrdered: options.ordered)
             try gossip.subscribe(
-                topic, options, at: now, book: &book, identity: identity, into: &gossipOut)
+                topic, options, as: SubscriberID(number: id.number), at: now, book: &book,
+                identity: identity, into: &gossipOut)
+            audience.listens(id, to: topic)
         } catch {
-            _ = audience.cancelled(id)
             outbox.effects.append(.reply(id, .failed(.topic(error))))
         }
     }
@@ -35,24 +28,37 @@ extension Participant {
         do throws(TopicFailure) {
             let sequence = try gossip.publish(
                 payload, in: topic, at: now, book: &book, identity: identity, into: &gossipOut)
-            outbox.effects.append(.reply(id, .published(sequence: sequence)))
+            outbox.effects.append(
+                .reply(
+                    id,
+                    .published(sequence: sequence, neighbours: gossip.neighbours(in: topic).count)))
         } catch {
             outbox.effects.append(.reply(id, .failed(.topic(error))))
         }
     }
 
+    /// A listener took posts, or a watcher changes.
     mutating func consumed(
-        _ listener: RequestID, _ count: Int, into outbox: inout ParticipantOutbox
+        _ request: RequestID, _ count: Int, at now: Instant, book: inout PeerBook,
+        into outbox: inout ParticipantOutbox
     ) {
-        let missed = audience.consumed(listener, count)
-        if missed > 0 { outbox.effects.append(.reply(listener, .topic(.missed(missed)))) }
+        guard let topic = audience.topic(of: request) else {
+            let missed = audience.tookChanges(count, request)
+            if missed > 0 { outbox.effects.append(.reply(request, .membersMissed(missed))) }
+            return
+        }
+        gossip.consumed(
+            topic, count: count, by: SubscriberID(number: request.number), at: now, book: &book,
+            identity: identity, into: &gossipOut)
     }
 
     mutating func stopListening(
         _ id: RequestID, at now: Instant, book: inout PeerBook
     ) {
         guard let topic = audience.cancelled(id) else { return }
-        gossip.unsubscribe(topic, at: now, book: &book, identity: identity, into: &gossipOut)
+        gossip.unsubscribe(
+            topic, as: SubscriberID(number: id.number), at: now, book: &book, identity: identity,
+            into: &gossipOut)
     }
 }
 
@@ -74,6 +80,10 @@ extension Participant {
             switch event {
             case .member(let change, let peer):
                 carry(change, peer, at: now, book: book, into: &outbox)
+            case .silent(let peer):
+                outbox.effects.append(.hangUp(peer))
+                kademlia.peerUnreachable(peer, at: now, book: &book, into: &kademliaOut)
+                exchange.peerUnreachable(peer, at: now)
             case .topic(let event): carry(event, at: now, book: &book, into: &outbox)
             case .isolated: isIsolated = true
             }
@@ -94,12 +104,15 @@ extension Participant {
             } else {
                 kademlia.heardGone(peer)
             }
-        case .failed, .left, .expired, .evicted: kademlia.heardGone(peer)
+        case .failed:
+            kademlia.heardGone(peer)
+            outbox.effects.append(.hangUp(peer))
+        case .left, .expired, .evicted: kademlia.heardGone(peer)
         case .suspected, .cleared, .neighbourUp, .neighbourDown: break
         }
-        guard !audience.watchers.isEmpty else { return }
+        guard audience.hasWatchers else { return }
         let status = memberStatus(of: peer, at: now, book: book)
-        for watcher in audience.watchers {
+        for watcher in audience.changed() {
             outbox.effects.append(
                 .reply(watcher, .memberChanged(change, book.id(peer), status)))
         }
@@ -110,17 +123,17 @@ extension Participant {
         into outbox: inout ParticipantOutbox
     ) {
         switch event {
-        case .message(let topic, let publisher, let sequence, let payload):
+        case .message(_, let subscriber, let publisher, let sequence, let payload):
             let news = TopicNews.post(
                 publisher: publisher, sequence: sequence, payload: payload)
-            for request in audience.posted(topic) {
-                outbox.effects.append(.reply(request, .topic(news)))
+            outbox.effects.append(.reply(RequestID(subscriber), .topic(news)))
+        case .lagged(_, let subscriber, let missed):
+            outbox.effects.append(.reply(RequestID(subscriber), .topic(.missed(missed))))
+        case .unheard(let topic, let posts):
+            unheardPosts += UInt64(posts)
+            for request in audience.listeners(of: topic) {
+                outbox.effects.append(.reply(request, .topic(.unheard(posts))))
             }
-            gossip.consumed(
-                topic, count: 1, at: now, book: &book, identity: identity, into: &gossipOut)
-        case .lagged(let topic, let missed):
-            tell(.missed(missed), topic, into: &outbox)
-        case .unheard(let topic, let posts): tell(.unheard(posts), topic, into: &outbox)
         case .wantsPeers(let topic):
             let operation = kademlia.startProviderSearch(
                 topic.dhtKey, limit: configuration.subscribersWanted, at: now, book: &book,
@@ -131,12 +144,9 @@ extension Participant {
         case .neighbourUp, .neighbourDown, .misbehaved: break
         }
     }
+}
 
-    private func tell(
-        _ news: TopicNews, _ topic: TopicID, into outbox: inout ParticipantOutbox
-    ) {
-        for request in audience.listeners(of: topic) {
-            outbox.effects.append(.reply(request, .topic(news)))
-        }
-    }
+extension RequestID {
+    /// Each listener is a subscriber of its own.
+    fileprivate init(_ subscriber: SubscriberID) { self.init(number: subscriber.number) }
 }

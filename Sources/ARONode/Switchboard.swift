@@ -49,14 +49,16 @@ extension Participant {
                 key, paths: configuration.kademlia.readPaths, at: now, book: &book,
                 into: &kademliaOut)
             requests.started(operation, for: .request(id))
-        case .watchMembers: audience.watches(id)
+        case .watchMembers:
+            guard !audience.watches(id) else { break }
+            outbox.effects.append(.reply(id, .failed(.tooManyRequests)))
         case .offer(let offer):
             gossip.offer(offer, at: now, book: &book, identity: identity, into: &gossipOut)
             outbox.effects.append(.reply(id, .done))
         case .subscribe(let topic, let options):
             subscribe(id, to: topic, options, at: now, book: &book, into: &outbox)
         case .consumed(let listener, let count):
-            consumed(listener, count, into: &outbox)
+            consumed(listener, count, at: now, book: &book, into: &outbox)
             outbox.effects.append(.reply(id, .done))
         case .post(let topic, let payload):
             post(payload, in: topic, id, at: now, book: &book, into: &outbox)
@@ -152,6 +154,7 @@ extension Participant {
             case .exchange(let cid)?: exchange.providerSearchEnded(cid, at: now)
             case .topic?, nil: break
             }
+        case .roundTrip(let peer, let time): gossip.measured(time, to: peer, at: now, book: book)
         case .isolated: isIsolated = true
         case .renewed: break
         }

@@ -111,6 +111,12 @@ extension Transport {
         sessions.session(id)?.pointee.address
     }
 
+    /// How long nothing has come over a session, at the most since we first sent something that is to
+    /// be answered.
+    public func silence(of id: SessionID, at now: Instant) -> Duration? {
+        sessions.session(id).map { now - $0.pointee.lastActivity }
+    }
+
     /// The smoothed round-trip time; nil until one was measured.
     public func roundTrip(of id: SessionID) -> Duration? {
         guard let session = connected(id) else { return nil }

@@ -109,9 +109,8 @@ extension ByteReader {
 
     @_lifetime(self: copy self)
     package mutating func path() throws(DecodingFailure) -> TopicPostPath {
-        let byte = try u8()
-        guard Int(byte & 0x7f) <= TopicMessage.hopsMax else { throw .outOfBounds }
-        return TopicPostPath(hops: Int(byte & 0x7f), isMended: byte & 0x80 != 0)
+        guard let path = TopicPostPath(byte: try u8()) else { throw .outOfBounds }
+        return path
     }
 
     @_lifetime(self: copy self)

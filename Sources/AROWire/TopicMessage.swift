@@ -91,7 +91,16 @@ public struct TopicPostPath: Hashable, Sendable {
         (self.hops, self.isMended) = (hops, isMended)
     }
 
-    package var byte: UInt8 { UInt8(hops) | (isMended ? 0x80 : 0) }
+    /// nil where there are more hops than a post may make.
+    package init?(byte: UInt8) {
+        let hops = Int(byte & ~Self.mended)
+        guard hops <= TopicMessage.hopsMax else { return nil }
+        self.init(hops: hops, isMended: byte & Self.mended != 0)
+    }
+
+    package var byte: UInt8 { UInt8(hops) | (isMended ? Self.mended : 0) }
+
+    private static let mended: UInt8 = 0x80
 }
 
 /// Which post of a topic. A publisher that signs two posts with one sequence number cheats only its

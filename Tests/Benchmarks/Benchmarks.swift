@@ -4,9 +4,11 @@
 ///     swift run -c release aro-bench latency
 ///     swift run -c release aro-bench lookups [--nodes 100]
 ///     swift run -c release aro-bench idle
+///     swift run -c release aro-bench members [--nodes 50] [--kills 20]
 ///
 /// Nodes run in this process, each on its own loop thread with its own sockets and store, so that
-/// what is measured is theirs alone; figures are printed one a line.
+/// what is measured is theirs alone (but for `members`, where each is a process of `aro`); figures
+/// are printed one a line.
 
 import ARO
 import ArgumentParser
@@ -17,7 +19,7 @@ import Logging
 struct Benchmarks: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "aro-bench", abstract: "Measures real nodes on loopback.",
-        subcommands: [Transfer.self, Latency.self, Lookups.self, Idle.self])
+        subcommands: [Transfer.self, Latency.self, Lookups.self, Idle.self, Members.self])
 }
 
 /// Nodes on loopback, joined through the first, with data directories that go at the end.

@@ -7,11 +7,8 @@
 import AROPrimitives
 import AROWire
 
-/// A content stream. Never reused.
-public struct ContentStream: Hashable, Sendable {
-    public var number: UInt64
-    public init(number: UInt64) { self.number = number }
-}
+/// A stream that the exchange named; its numbers have the top bit clear.
+public typealias ContentStream = StreamToken
 
 public enum ExchangeOutput: Sendable {
     /// Answered by `streamOpened` or `peerUnreachable`, at some time.

@@ -25,6 +25,7 @@ struct LatencyFilter: Sendable {
     }
 
     private var rows: [Row] = []
+    private var turn = 0
 
     /// Takes a sample in milliseconds. Returns the peer's median, nil where the last one was let
     /// through less than `interval` ago.
@@ -38,6 +39,20 @@ struct LatencyFilter: Sendable {
         if let passed = rows[i].passed, now - passed < interval { return nil }
         rows[i].passed = now
         return rows[i].median
+    }
+
+    /// Each remembered peer in turn, but for those not measured for longer than `time`.
+    mutating func next(at now: Instant, measuredWithin time: Duration) -> PeerHandle? {
+        for _ in rows.indices {
+            turn = turn + 1 < rows.count ? turn + 1 : 0
+            if now - rows[turn].measured <= time { return rows[turn].peer }
+        }
+        return nil
+    }
+
+    /// Milliseconds.
+    func median(of peer: PeerHandle) -> Float? {
+        rows.first { $0.peer == peer }?.median
     }
 
     mutating func forget(_ peer: PeerHandle) { rows.removeAll { $0.peer == peer } }

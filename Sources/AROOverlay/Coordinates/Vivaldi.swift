@@ -2,6 +2,12 @@
 /// (2004), the adaptive algorithm of §4.2 in the height model of §5.4. A spring between us and each
 /// measured peer pulls or pushes us to where predictions are right.
 ///
+/// Every peer that was measured is remembered for a while with its round-trip time, and counts again
+/// and again with the place that it has moved to since, which its announcements tell: so many peers
+/// that were met once, in handshakes and look-ups, pull at a node that goes on to measure five.
+/// Vivaldi's samples come from the peers that an application happens to speak with; ours hardly
+/// speaks with anybody while it is idle.
+///
 /// What peers say of themselves is not believed far: the length of a step is bounded by our own
 /// error, nobody's claimed error counts for less than a floor, one peer's samples count once a
 /// second, and of each peer's round-trip times the median of three does. Only +, -, *, / and square
@@ -45,6 +51,17 @@ public struct Vivaldi: Sendable {
         update(roundTrip: max(median, Coordinate.heightMin), to: other)
         sampleCount &+= 1
         return true
+    }
+
+    /// A peer whose place is worth another look; each that was measured lately in its turn.
+    public mutating func nextRemembered(at now: Instant) -> PeerHandle? {
+        filter.next(at: now, measuredWithin: configuration.rememberedFor)
+    }
+
+    /// A remembered peer is at `other` now. Its round-trip time will hardly have changed.
+    public mutating func recalled(_ peer: PeerHandle, at other: Coordinate) {
+        guard let median = filter.median(of: peer) else { return }
+        update(roundTrip: max(median, Coordinate.heightMin), to: other)
     }
 
     /// The round-trip time to expect to a peer that is at `other`.

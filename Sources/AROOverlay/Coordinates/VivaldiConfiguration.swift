@@ -32,6 +32,11 @@ public struct VivaldiConfiguration: Sendable {
     /// Peers whose latest round-trip times are remembered; the one unheard of for longest gives way.
     /// A guess: twice the neighbours that Vivaldi §5 finds enough.
     public var peersMax = 64
+    /// Remembered peers that each sample makes count again. A guess: with five neighbours, half of
+    /// what moves us is due to those met elsewhere.
+    public var recalledPerSample = 1
+    /// For so long after its last measurement. A guess: routes change more rarely.
+    public var rememberedFor = Duration.hours(2)
 
     public init() {}
 }

@@ -6,20 +6,20 @@
 /// second in all, and a death is known to fifty nodes after five seconds at the median, while a
 /// process that was stopped for three seconds is never declared dead.
 ///
-/// * Each end of a silent link draws its next probe from 4.5...6 s after the last sign of life, and
-///   the earlier draw probes: 4.5 + 1.5 / 3 = 5 s at the mean. A probe is three packets (ping, ack,
-///   the transport's acknowledgement), one and a half from each end: 5 links * 1.5 / 5 s = 1.5
+/// * Each end of a silent link draws its next probe from 3.7...5 s after the last sign of life, and
+///   the earlier draw probes: 3.7 + 1.3 / 3 = 4.1 s at the mean. A probe is three packets (ping, ack,
+///   the transport's acknowledgement), one and a half from each end: 5 links * 1.5 / 4.1 s = 1.8
 ///   packets per second and node.
-/// * A link's next probe is due within 5.25 s at the mean, at a time of its own, so that the first
-///   of five watchers notices after about 5.25 s / 6 = 0.9 s. The verdict follows 3.3 s after its
-///   first ping: 4.2 s, which leaves 0.8 s to spread it.
+/// * A link's next probe is due within 4.35 s at the mean, at a time of its own, so that the first
+///   of five watchers notices after about 4.35 s / 6 = 0.7 s. The verdict follows 3.3 s after its
+///   first ping: 4 s, which leaves 1 s to spread it.
 
 import AROPrimitives
 
 public struct FailureConfiguration: Sendable {
     /// A link is probed when nothing was heard over it for a time drawn from these bounds.
-    public var idleMin = Duration.milliseconds(4_500)
-    public var idleMax = Duration.milliseconds(6_000)
+    public var idleMin = Duration.milliseconds(3_700)
+    public var idleMax = Duration.milliseconds(5_000)
     /// A link that is never silent is probed this long after its last ping or ack nevertheless, for
     /// the vitals that these carry. A guess.
     public var refreshInterval = Duration.seconds(20)
@@ -69,12 +69,18 @@ public struct FailureConfiguration: Sendable {
     /// is, or before the longest suspicion has run out. Less than ``evidenceMin``: whose input is
     /// stuck got his last answer before the suspect's first one was due.
     public var wellFor = Duration.seconds(3)
-    /// This long before a verdict, or before we would not be sure to be well, we see how we are
-    /// ourselves, if no answer came in time since: by a ping to another neighbour. A guess: one direct probe, sent twice.
-    public var checkBefore = Duration.seconds(1)
+    /// While we suspect somebody we see how we are ourselves, whenever no answer came in time for this
+    /// long: by a ping to another neighbour, and to the next one where that does not answer either,
+    /// so that also after a mass death one answers within ``wellFor``. Guesses: two direct probes at
+    /// most, and four neighbours in the time that one answer is good for.
+    public var checkAfter = Duration.seconds(1)
+    public var checkInterval = Duration.milliseconds(500)
     /// Who is not sure to be well waits this many times the longest suspicion at most, as his health
     /// has it: 66 s, twice as long as the slowest members of Lifeguard's experiments hang (32.8 s).
     public var unwellScaleMax: Int64 = 5
+    /// Of two who are alone with each other, the one that hears nothing of the other has nobody to ask
+    /// and nobody to mislead: it waits so many times ``suspicionMin``, however it is itself. A guess.
+    public var aloneFactor: Int64 = 2
     /// The local health multiplier's upper bound. Lifeguard §V: 8.
     public var healthMax = 8
     /// Being suspected raises the multiplier no higher than this: neighbours may lie. A guess.

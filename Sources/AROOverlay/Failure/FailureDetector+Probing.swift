@@ -96,11 +96,9 @@ extension FailureDetector {
             }
         }
         if probes[p].checkAt <= now {
-            probes[p].checkAt = .distantFuture
-            let isFresh = timely.map { now - $0 <= configuration.checkBefore } ?? false
-            if configuration.isSelfAware, !isFresh {
-                checkOurselves(p, at: now, book: book, into: &out)
-            }
+            probes[p].checkAt = now + configuration.checkInterval
+            let isFresh = timely.map { now - $0 <= configuration.checkAfter } ?? false
+            if !isFresh { checkOurselves(p, at: now, book: book, into: &out) }
         }
         if !probes[p].isHeard, probes[p].nextPing <= now {
             ping(p, at: now, book: book, into: &out)
@@ -166,9 +164,9 @@ extension FailureDetector {
         checkOurselves(p, at: now, book: book, into: &out)
     }
 
-    /// Probes the neighbour that was heard last, or, where all are silent, asks the suspect's
-    /// co-watchers once more. An answer in time shows that we are well, and that helpers which were
-    /// silent have gone, too, so that we need not wait for their word. This goes beyond Lifeguard,
+    /// Probes the neighbour that was heard last and is not being probed, or, where all are, asks the
+    /// suspect's co-watchers once more. An answer in time shows that we are well, and that helpers
+    /// which were silent have gone, too, so that we need not wait for their word. This goes beyond Lifeguard,
     /// whose helpers are a random few of many and do not all die at once.
     private mutating func checkOurselves(
         _ p: Int, at now: Instant, book: borrowing PeerBook, into out: inout FailureOutbox
@@ -200,6 +198,7 @@ extension FailureDetector {
         probes[p].stage = .suspected
         probes[p].suspectedAt = now
         probes[p].nextPing = now
+        if configuration.isSelfAware { probes[p].checkAt = now + configuration.checkInterval }
         setVerdictTime(p, at: now)
         out.events.append(.suspected(peer))
         let suspicion = Suspicion(
@@ -225,6 +224,8 @@ extension FailureDetector {
                 if !isSilent || probe.accusers.contains(peer) { possible += 1 }
             }
             time = suspicionTime(confirmations: probe.accusers.count, possible: possible)
+        } else if watches.count == 1, watches[i].coWatchers.count == 0 {
+            time = configuration.suspicionMin * configuration.aloneFactor
         } else {
             let scale = min(health.scale, configuration.unwellScaleMax)
             time = configuration.suspicionMin * configuration.suspicionMaxFactor * scale
@@ -232,9 +233,6 @@ extension FailureDetector {
         let end = max(probe.suspectedAt + time, probe.first + configuration.evidenceMin)
         // Not in the past, which would look as if we had slept.
         probes[p].stageEnd = max(end, now)
-        let doubtful = (timely ?? now) + configuration.wellFor
-        probes[p].checkAt = max(
-            min(probes[p].stageEnd, doubtful) - configuration.checkBefore, now)
     }
 
     /// Whether anybody has answered us in time of late. If nobody has, we are cut off, or our input
@@ -266,7 +264,7 @@ extension FailureDetector {
             if watches.count > 1 {
                 health.worsened(by: 1, atMost: configuration.healthMax, at: now)
             }
-            return checkOurselves(p, at: now, book: book, into: &out)
+            return
         }
         let probe = probes.remove(at: p)
         guard let i = index(of: probe.peer) else { return }

@@ -181,6 +181,10 @@ public struct FailureDetector: Sendable {
 
     // MARK: Looking in from outside
 
+    public var watchCount: Int { watches.count }
+    /// Whether one more peer can be watched.
+    public var hasRoom: Bool { watches.count < configuration.watchesMax }
+
     /// The watched peers, sorted by handle.
     public var watched: [PeerHandle] { watches.map(\.peer) }
 

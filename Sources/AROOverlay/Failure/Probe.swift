@@ -39,7 +39,7 @@ struct Probe: Sendable {
     /// When the first ping was sent; later by as long as we did not run ourselves since.
     var first: Instant
     var suspectedAt: Instant
-    /// When to see how we are ourselves, shortly before the verdict.
+    /// When to see how we are ourselves.
     var checkAt = Instant.distantFuture
     /// When helpers were last asked.
     var asked: Instant?

@@ -32,6 +32,7 @@ extension Gossip {
     /// Lifeguard's local health: 0 is well.
     public var localHealth: Int { detector.localHealth }
     public var topicCount: Int { topics.topicCount }
+    public func neighbours(in topic: TopicID) -> [PeerHandle] { topics.neighbours(in: topic) }
 
     /// What was dropped or refused, by stable names; only what happened.
     public func forEachDrop(_ body: (String, UInt64) -> Void) {

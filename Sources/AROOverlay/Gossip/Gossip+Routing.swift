@@ -44,7 +44,7 @@ extension Gossip {
             announcements.neighbourUp(peer, at: now, book: book, into: &announcementsOut)
             out.events.append(.member(.neighbourUp, peer))
         case .neighbourDown(let peer, _):
-            unwatch(peer)
+            unwatch(peer, at: now, book: book)
             announcements.neighbourDown(peer)
             out.events.append(.member(.neighbourDown, peer))
         case .isolated:
@@ -69,11 +69,14 @@ extension Gossip {
             announcements.suspectedNoMore(peer)
             out.events.append(.member(.cleared, peer))
         case .failed(let peer, let incarnation):
+            out.events.append(.silent(peer))
             neighbourFailed(peer, at: now, book: &book)
             let newest = max(incarnation, announcements.sequence(of: peer, book: book) ?? 0)
             announcements.obituary(
                 of: peer, incarnation: newest, at: now, book: book, into: &announcementsOut)
-        case .lost(let peer): neighbourFailed(peer, at: now, book: &book)
+        case .lost(let peer):
+            out.events.append(.silent(peer))
+            neighbourFailed(peer, at: now, book: &book)
         case .suspectedSelf(let incarnation):
             announcements.refute(incarnation: incarnation, at: now)
         case .roundTrip(let peer, let roundTrip, let coordinate):
@@ -101,7 +104,12 @@ extension Gossip {
         case .updated(let peer):
             stated(peer, at: now, book: book)
             out.events.append(.member(.updated, peer))
-        case .failed(let peer): out.events.append(.member(.failed, peer))
+        case .failed(let peer):
+            // For whom there was no room we take others' word.
+            if watches.contains(peer), detector.state(of: peer) == nil {
+                neighbourFailed(peer, at: now, book: &book)
+            }
+            out.events.append(.member(.failed, peer))
         case .left(let peer): out.events.append(.member(.left, peer))
         case .expired(let peer): out.events.append(.member(.expired, peer))
         case .evicted(let peer): out.events.append(.member(.evicted, peer))
@@ -117,7 +125,7 @@ extension Gossip {
     ) {
         switch event {
         case .neighbourUp(_, let peer): watch(peer, at: now, book: book)
-        case .neighbourDown(_, let peer): unwatch(peer)
+        case .neighbourDown(_, let peer): unwatch(peer, at: now, book: book)
         default: break
         }
         out.events.append(.topic(event))
@@ -125,12 +133,28 @@ extension Gossip {
 
     // MARK: What parts must know
 
+    /// Where the detector has no room, the neighbours of the base overlay go first, on whom all
+    /// others rely; the others' turn comes when there is room again.
     private mutating func watch(
         _ peer: PeerHandle, at now: Instant, book: borrowing PeerBook
     ) {
-        guard watches.add(peer) else { return }
+        let isNew = watches.add(peer)
+        guard isNew || detector.state(of: peer) == nil else { return }
+        if !detector.hasRoom, membership.isNeighbour(peer),
+            let other = detector.watched.first(where: { !membership.isNeighbour($0) })
+        {
+            detector.unwatch(other)
+        }
         let known = announcements.sequence(of: peer, book: book) ?? 0
         detector.watch(peer, incarnation: known, at: now)
+    }
+
+    /// There may be room for one that had to wait.
+    private mutating func watchAnother(at now: Instant, book: borrowing PeerBook) {
+        guard detector.hasRoom, watches.count > detector.watchCount else { return }
+        guard let next = watches.first(where: { detector.state(of: $0) == nil }) else { return }
+        let known = announcements.sequence(of: next, book: book) ?? 0
+        detector.watch(next, incarnation: known, at: now)
     }
 
     private mutating func stated(
@@ -140,10 +164,13 @@ extension Gossip {
         detector.stated(peer, incarnation: sequence, at: now, into: &failureOut)
     }
 
-    private mutating func unwatch(_ peer: PeerHandle) {
+    private mutating func unwatch(
+        _ peer: PeerHandle, at now: Instant, book: borrowing PeerBook
+    ) {
         guard watches.remove(peer) else { return }
         detector.unwatch(peer)
         announcements.suspectedNoMore(peer)
+        watchAnother(at: now, book: book)
     }
 
     /// Where the peer did not say where it is, its announcement may.
@@ -155,7 +182,14 @@ extension Gossip {
             let place = told
                 ?? announcements.coordinate(of: peer, book: book)
         else { return }
-        if coordinates.measured(roundTrip, to: peer, at: place, at: now) { isOfferStale = true }
+        guard coordinates.measured(roundTrip, to: peer, at: place, at: now) else { return }
+        isOfferStale = true
+        for _ in 0..<configuration.coordinates.recalledPerSample {
+            guard let other = coordinates.nextRemembered(at: now), other != peer,
+                let place = announcements.coordinate(of: other, book: book)
+            else { continue }
+            coordinates.recalled(other, at: place)
+        }
     }
 
     mutating func refreshVitals() {

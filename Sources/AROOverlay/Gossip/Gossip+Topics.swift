@@ -8,18 +8,19 @@ extension Gossip {
     /// Subscribes; posts come as ``GossipEvent/topic(_:)``.
     public mutating func subscribe(
         _ topic: TopicID, _ options: SubscriptionOptions = SubscriptionOptions(),
-        at now: Instant, book: inout PeerBook, identity: borrowing Identity,
-        into out: inout GossipOutbox
+        as subscriber: SubscriberID = .only, at now: Instant, book: inout PeerBook,
+        identity: borrowing Identity, into out: inout GossipOutbox
     ) throws(TopicFailure) {
-        try topics.subscribe(topic, options, at: now, book: &book, into: &topicsOut)
+        try topics.subscribe(
+            topic, options, as: subscriber, at: now, book: &book, into: &topicsOut)
         route(at: now, book: &book, identity: identity, into: &out)
     }
 
     public mutating func unsubscribe(
-        _ topic: TopicID, at now: Instant, book: inout PeerBook, identity: borrowing Identity,
-        into out: inout GossipOutbox
+        _ topic: TopicID, as subscriber: SubscriberID = .only, at now: Instant,
+        book: inout PeerBook, identity: borrowing Identity, into out: inout GossipOutbox
     ) {
-        topics.unsubscribe(topic, at: now, into: &topicsOut)
+        topics.unsubscribe(topic, as: subscriber, at: now, into: &topicsOut)
         route(at: now, book: &book, identity: identity, into: &out)
     }
 
@@ -34,12 +35,12 @@ extension Gossip {
         return sequence
     }
 
-    /// The local subscriber is done with so many posts.
+    /// A local subscriber is done with so many posts.
     public mutating func consumed(
-        _ topic: TopicID, count: Int, at now: Instant, book: inout PeerBook,
-        identity: borrowing Identity, into out: inout GossipOutbox
+        _ topic: TopicID, count: Int, by subscriber: SubscriberID = .only, at now: Instant,
+        book: inout PeerBook, identity: borrowing Identity, into out: inout GossipOutbox
     ) {
-        topics.consumed(topic, count: count, into: &topicsOut)
+        topics.consumed(topic, count: count, by: subscriber, into: &topicsOut)
         route(at: now, book: &book, identity: identity, into: &out)
     }
 

@@ -130,6 +130,14 @@ public struct Gossip: ~Copyable {
         route(at: now, book: &book, identity: identity, into: &out)
     }
 
+    /// The peer answered a request after this time.
+    public mutating func measured(
+        _ roundTrip: Duration, to peer: PeerHandle, at now: Instant, book: borrowing PeerBook
+    ) {
+        detector.measured(roundTrip, at: now)
+        measured(roundTrip, to: peer, nil, at: now, book: book)
+    }
+
     /// Something authenticated that is not gossip's came from the peer.
     public mutating func heard(from peer: PeerHandle, at now: Instant) {
         detector.heard(from: peer, at: now, into: &failureOut)

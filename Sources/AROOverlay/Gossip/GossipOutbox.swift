@@ -8,6 +8,8 @@ public typealias GossipOutbox = OverlayOutbox<GossipEvent>
 public enum GossipEvent: Hashable, Sendable {
     case member(MemberChange, PeerHandle)
     case topic(TopicsEvent)
+    /// We have judged the peer ourselves: nothing comes from it, whoever else may hear it.
+    case silent(PeerHandle)
     /// Nobody is left to gossip with: time to try the bootstrap addresses again. Repeated, ever more
     /// rarely, while it lasts.
     case isolated

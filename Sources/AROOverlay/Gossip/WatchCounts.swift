@@ -15,6 +15,15 @@ struct WatchCounts: Sendable {
         return true
     }
 
+    var count: Int { rows.count }
+
+    func contains(_ peer: PeerHandle) -> Bool { rows.contains { $0.peer == peer } }
+
+    /// In the order in which they became neighbours.
+    func first(where isWanted: (PeerHandle) -> Bool) -> PeerHandle? {
+        rows.first { isWanted($0.peer) }?.peer
+    }
+
     func forEachHandle(_ body: (PeerHandle) -> Void) { for row in rows { body(row.peer) } }
 
     /// Whether the peer is no neighbour any more.

@@ -49,6 +49,7 @@ extension Kademlia {
             roundTrip = min(roundTrip, answer.request.expected)
         } else {
             times.measured(roundTrip)
+            out.events.append(.roundTrip(peer, roundTrip))
         }
         heard(peer, RoundTripClass(roundTrip), at: now, book: &book, into: &out)
         return answer.request

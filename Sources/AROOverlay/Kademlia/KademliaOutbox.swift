@@ -27,6 +27,8 @@ public enum KademliaEvent: Hashable, Sendable {
     case ended(OperationID, KademliaOutcome, KademliaReport)
     /// A renewal was read back.
     case renewed(DHTKey, held: Int, of: Int)
+    /// A peer answered a request after this time, at the first try.
+    case roundTrip(PeerHandle, Duration)
     /// No known peer answers any more: time to try the bootstrap addresses again.
     case isolated
 }

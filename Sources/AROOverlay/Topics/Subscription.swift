@@ -28,6 +28,7 @@ struct Subscription: Sendable {
     }
 
     let options: SubscriptionOptions
+    let subscriber: SubscriberID
     private var queue: [Item] = []
     private var queueFirst = 0
     private var byteCount = 0
@@ -39,7 +40,9 @@ struct Subscription: Sendable {
     private var orders: [Order] = []
     var drops = TopicDropCounts()
 
-    init(_ options: SubscriptionOptions) { self.options = options }
+    init(_ options: SubscriptionOptions, of subscriber: SubscriberID = .only) {
+        (self.options, self.subscriber) = (options, subscriber)
+    }
 
     var backlogCount: Int { queue.count - queueFirst + orders.reduce(0) { $0 + $1.held.count } }
 
@@ -86,7 +89,8 @@ struct Subscription: Sendable {
             ahead += 1
             out.events.append(
                 .message(
-                    topic, publisher: item.name.publisher, sequence: item.name.sequence,
+                    topic, for: subscriber, publisher: item.name.publisher,
+                    sequence: item.name.sequence,
                     payload: Array(item.bytes[TopicPostHead.byteCount...])))
         }
     }
@@ -100,7 +104,7 @@ struct Subscription: Sendable {
             missedSince = 0
         }
         guard missed > 0 else { return }
-        out.events.append(.lagged(topic, missed: missed))
+        out.events.append(.lagged(topic, for: subscriber, missed: missed))
         missed = 0
     }
 

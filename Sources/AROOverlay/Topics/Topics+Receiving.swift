@@ -133,11 +133,9 @@ extension Topics {
         case .dropped: return
         case .misbehaved: ban(peer, in: i, at: now, book: &book, into: &out)
         case .new:
-            guard swarms[i].subscription != nil else { return }
+            guard !swarms[i].subscriptions.isEmpty else { return }
             let item = Subscription.Item(name: head.name, bytes: bytes.array)
-            swarms[i].subscription?.arrived(
-                item, at: now, publishersMax: configuration.tree.publishersMax)
-            pump(i, into: &out)
+            handOut(item, i, at: now, into: &out)
         }
     }
 

@@ -14,7 +14,8 @@ struct SwarmSearch: Sendable {
 extension Topics.Swarm {
     var nextDeadline: Instant? {
         let next = earliest(membership.nextDeadline, tree.nextDeadline)
-        return earliest(earliest(next, subscription?.nextDeadline), earliest(leaveAt, search.at))
+        let last = earliest(earliest(leaveAt, search.at), unheardAt)
+        return subscriptions.reduce(earliest(next, last)) { earliest($0, $1.nextDeadline) }
     }
 
     /// Whom to join by, if found peers are to be joined and not only kept in mind: alone, all of
@@ -64,10 +65,8 @@ extension Topics {
         for neighbour in swarms[i].tree.neighbours {
             out.events.append(.neighbourDown(topic, neighbour.peer))
         }
-        if swarms[i].subscription != nil { out.events.append(.withdraw(topic)) }
-        if swarms[i].unheard > 0 {
-            out.events.append(.unheard(topic, posts: swarms[i].unheard))
-        }
+        if !swarms[i].subscriptions.isEmpty { out.events.append(.withdraw(topic)) }
+        tellUnheard(i, into: &out)
         swarms.remove(at: i)
     }
 
@@ -82,18 +81,42 @@ extension Topics {
         if let at = swarms[i].tree.nextDeadline, at <= now {
             swarms[i].tree.deadlinePassed(at: now, into: &out)
             let lost = swarms[i].tree.lost
-            for name in lost { swarms[i].subscription?.lost(name) }
+            for s in swarms[i].subscriptions.indices {
+                for name in lost { swarms[i].subscriptions[s].lost(name) }
+            }
             if !lost.isEmpty { swarms[i].tree.lost = [] }
         }
         if let at = swarms[i].search.at, at <= now { searchAgain(i, at: now, into: &out) }
-        swarms[i].subscription?.deadlinePassed(at: now)
+        if let at = swarms[i].unheardAt, at <= now { tellUnheard(i, into: &out) }
+        for s in swarms[i].subscriptions.indices {
+            swarms[i].subscriptions[s].deadlinePassed(at: now)
+        }
+        pump(i, into: &out)
+    }
+
+    /// A post is here: one of ours, or a verified one of somebody else.
+    mutating func handOut(
+        _ item: Subscription.Item, _ i: Int, at now: Instant, into out: inout TopicsOutbox
+    ) {
+        for s in swarms[i].subscriptions.indices {
+            swarms[i].subscriptions[s].arrived(
+                item, at: now, publishersMax: configuration.tree.publishersMax)
+        }
         pump(i, into: &out)
     }
 
     mutating func pump(_ i: Int, into out: inout TopicsOutbox) {
         let topic = swarms[i].topic
-        swarms[i].subscription?.pump(
-            topic, aheadMax: configuration.deliveredAheadMax, into: &out)
+        for s in swarms[i].subscriptions.indices {
+            swarms[i].subscriptions[s].pump(
+                topic, aheadMax: configuration.deliveredAheadMax, into: &out)
+        }
+    }
+
+    private mutating func tellUnheard(_ i: Int, into out: inout TopicsOutbox) {
+        let posts = swarms[i].unheard
+        (swarms[i].unheard, swarms[i].unheardAt) = (0, nil)
+        if posts > 0 { out.events.append(.unheard(swarms[i].topic, posts: posts)) }
     }
 
     private mutating func searchAgain(_ i: Int, at now: Instant, into out: inout TopicsOutbox) {
@@ -134,7 +157,7 @@ extension Topics {
         if swarms[i].tree.neighbours.isEmpty {
             swarms[i].search.at = now + spread(configuration.mergeFirst)
         }
-        swarms[i].unheard = 0
+        (swarms[i].unheard, swarms[i].unheardAt) = (0, nil)
         swarms[i].tree.neighbourUp(peer, at: now, into: &out)
         out.events.append(.neighbourUp(swarms[i].topic, peer))
     }

@@ -1,4 +1,4 @@
-/// The topics of one node: for each a HyParView of its swarm, a Plumtree over that view, and what the
+/// The topics of one node: for each a HyParView of its swarm, a Plumtree over that view, and what each
 /// local subscriber is yet to see. Facts come in by past-tense methods, wishes by commands; messages
 /// and events come out through the outbox, which the caller drains after each call.
 ///
@@ -38,15 +38,19 @@ public struct Topics: ~Copyable {
         let topic: TopicID
         var membership: HyParView
         var tree: Plumtree
-        var subscription: Subscription?
+        /// What each local subscriber is yet to see, in the order in which they came.
+        var subscriptions: [Subscription] = []
         /// When a publisher that is not subscribed leaves.
         var leaveAt: Instant?
         var search: SwarmSearch
         var nextSequence: UInt64?
         var publishing: Bucket
         var bans: [(peer: PeerHandle, until: Instant)] = []
-        /// Posts of ours that nobody was there to hear.
+        /// Of local subscribers that went while others stayed.
+        var endedDrops = TopicDropCounts()
+        /// Posts of ours that nobody was there to hear, and when to say so.
         var unheard = 0
+        var unheardAt: Instant?
     }
 
     /// - Parameter wallClock: the time of day at `now`, for signed dates.
@@ -87,29 +91,40 @@ public struct Topics: ~Copyable {
 
     // MARK: Wishes
 
-    /// Joins the topic's swarm and hands out its posts from now on.
+    /// Joins the topic's swarm and hands out its posts from now on. Each local subscriber has its
+    /// own options and its own backlog.
     public mutating func subscribe(
-        _ topic: TopicID, _ options: SubscriptionOptions = SubscriptionOptions(), at now: Instant,
-        book: inout PeerBook, into out: inout TopicsOutbox
+        _ topic: TopicID, _ options: SubscriptionOptions = SubscriptionOptions(),
+        as subscriber: SubscriberID = .only, at now: Instant, book: inout PeerBook,
+        into out: inout TopicsOutbox
     ) throws(TopicFailure) {
         let i = try enter(topic, at: now, book: &book, into: &out)
-        guard swarms[i].subscription == nil else { throw .alreadySubscribed }
-        swarms[i].subscription = Subscription(options)
-        swarms[i].tree.wantsAll = options.catchesUp
+        let others = swarms[i].subscriptions
+        guard !others.contains(where: { $0.subscriber == subscriber }) else {
+            throw .alreadySubscribed
+        }
+        guard others.count < configuration.subscribersMax else { throw .tooManySubscribers }
+        swarms[i].subscriptions.append(Subscription(options, of: subscriber))
+        swarms[i].tree.wantsAll = swarms[i].subscriptions.contains { $0.options.catchesUp }
         swarms[i].leaveAt = nil
-        out.events.append(.provide(topic))
+        if others.isEmpty { out.events.append(.provide(topic)) }
     }
 
-    /// Stops handing out posts, and leaves the swarm with a goodbye.
+    /// Stops handing out posts to a subscriber; with the last one, leaves the swarm with a goodbye.
     public mutating func unsubscribe(
-        _ topic: TopicID, at now: Instant, into out: inout TopicsOutbox
+        _ topic: TopicID, as subscriber: SubscriberID = .only, at now: Instant,
+        into out: inout TopicsOutbox
     ) {
-        guard let i = index(of: topic), swarms[i].subscription != nil else { return }
-        leave(i, into: &out)
+        guard let i = index(of: topic),
+            let s = swarms[i].subscriptions.firstIndex(where: { $0.subscriber == subscriber })
+        else { return }
+        guard swarms[i].subscriptions.count > 1 else { return leave(i, into: &out) }
+        swarms[i].endedDrops.add(swarms[i].subscriptions.remove(at: s).drops)
+        swarms[i].tree.wantsAll = swarms[i].subscriptions.contains { $0.options.catchesUp }
     }
 
-    /// Signs a post and sends it to the topic's subscribers; the local one does not get it. Joins
-    /// the swarm for a while if need be.
+    /// Signs a post and sends it to the topic's subscribers, the local ones too. Joins the swarm
+    /// for a while if need be.
     ///
     /// - Parameter payload: at most ``WireLimits/topicPayloadMax`` bytes.
     /// - Returns: the sequence number.
@@ -125,20 +140,28 @@ public struct Topics: ~Copyable {
                 1, burst: configuration.publishesBurst,
                 perSecond: configuration.publishesPerSecond, at: now)
         else { throw .tooFast }
-        if swarms[i].subscription == nil { swarms[i].leaveAt = now + configuration.linger }
+        if swarms[i].subscriptions.isEmpty { swarms[i].leaveAt = now + configuration.linger }
         let sequence = nextSequence(i, at: now)
         let post = post(topic, payload, sequence, identity, at: now)
-        if swarms[i].tree.neighbours.isEmpty { swarms[i].unheard += 1 }
-        swarms[i].tree.publish(
-            post.head.name, TopicMessage.post(topic, post, TopicPostPath(hops: 0)).bytes, at: now,
-            into: &out)
+        if swarms[i].tree.neighbours.isEmpty {
+            swarms[i].unheard += 1
+            swarms[i].unheardAt = swarms[i].unheardAt ?? now + configuration.linger
+        }
+        let bytes = TopicMessage.post(topic, post, TopicPostPath(hops: 0)).bytes
+        swarms[i].tree.publish(post.head.name, bytes, at: now, into: &out)
+        handOut(Subscription.Item(name: post.head.name, bytes: bytes), i, at: now, into: &out)
         return sequence
     }
 
-    /// The local subscriber is done with `count` more messages.
-    public mutating func consumed(_ topic: TopicID, count: Int, into out: inout TopicsOutbox) {
-        guard let i = index(of: topic) else { return }
-        swarms[i].subscription?.consumed(count)
+    /// A local subscriber is done with `count` more messages.
+    public mutating func consumed(
+        _ topic: TopicID, count: Int, by subscriber: SubscriberID = .only,
+        into out: inout TopicsOutbox
+    ) {
+        guard let i = index(of: topic),
+            let s = swarms[i].subscriptions.firstIndex(where: { $0.subscriber == subscriber })
+        else { return }
+        swarms[i].subscriptions[s].consumed(count)
         pump(i, into: &out)
     }
 
@@ -153,7 +176,7 @@ public struct Topics: ~Copyable {
     public var topics: [TopicID] { swarms.map { $0.topic } }
 
     public func isSubscribed(_ topic: TopicID) -> Bool {
-        index(of: topic).map { swarms[$0].subscription != nil } ?? false
+        index(of: topic).map { !swarms[$0].subscriptions.isEmpty } ?? false
     }
 
     public func neighbours(in topic: TopicID) -> [PeerHandle] {
@@ -167,12 +190,15 @@ public struct Topics: ~Copyable {
     }
 
     public func backlogCount(in topic: TopicID) -> Int {
-        index(of: topic).flatMap { swarms[$0].subscription?.backlogCount } ?? 0
+        guard let i = index(of: topic) else { return 0 }
+        return swarms[i].subscriptions.reduce(0) { $0 + $1.backlogCount }
     }
 
     public func dropCount(_ drop: TopicDrop) -> UInt64 {
         swarms.reduce(drops[drop]) {
-            $0 &+ $1.tree.drops[drop] &+ ($1.subscription?.drops[drop] ?? 0)
+            $1.subscriptions.reduce($0 &+ $1.tree.drops[drop] &+ $1.endedDrops[drop]) {
+                $0 &+ $1.drops[drop]
+            }
         }
     }
 

@@ -83,8 +83,11 @@ public struct TopicsConfiguration: Sendable {
     /// What may be published in one topic per second, and at once: below what neighbours accept.
     public var publishesPerSecond = 200
     public var publishesBurst = 400
-    /// Posts handed to the local subscriber before it has consumed earlier ones. A guess.
-    public var deliveredAheadMax = 64
+    /// Posts handed to a local subscriber before it has consumed earlier ones. A guess: a quarter of
+    /// a second of a busy topic.
+    public var deliveredAheadMax = 256
+    /// Local subscribers of one topic. A guess: each has a backlog of its own.
+    public var subscribersMax = 64
     /// With neighbours, subscribers are searched once after the first of these times and then after each of
     /// the second, so that swarms of one topic that do not know of each other merge. Guesses.
     public var mergeFirst = Duration.seconds(20)

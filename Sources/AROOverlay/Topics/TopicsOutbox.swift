@@ -12,12 +12,13 @@ extension TopicsOutbox {
 }
 
 public enum TopicsEvent: Hashable, Sendable {
-    /// A post for the local subscriber, who says by ``Topics/consumed(_:count:into:)`` when it is
+    /// A post for a local subscriber, who says by ``Topics/consumed(_:count:by:into:)`` when it is
     /// done with it.
-    case message(TopicID, publisher: PeerID, sequence: UInt64, payload: [UInt8])
+    case message(
+        TopicID, for: SubscriberID, publisher: PeerID, sequence: UInt64, payload: [UInt8])
     /// Between the last message and the next one, so many are missing: the subscriber was too slow,
     /// or they were lost.
-    case lagged(TopicID, missed: Int)
+    case lagged(TopicID, for: SubscriberID, missed: Int)
     /// Watch the peer for failures, and stop watching it, on behalf of this topic.
     case neighbourUp(TopicID, PeerHandle)
     case neighbourDown(TopicID, PeerHandle)
@@ -26,8 +27,8 @@ public enum TopicsEvent: Hashable, Sendable {
     /// Publish under ``TopicID/dhtKey`` that we subscribe, until ``withdraw(_:)``.
     case provide(TopicID)
     case withdraw(TopicID)
-    /// The swarm was left without anybody having been found to publish to: so many posts of ours
-    /// were heard by nobody.
+    /// For ``TopicsConfiguration/linger``, or until the swarm was left, nobody was found to publish
+    /// to: so many posts of ours were heard by nobody else.
     case unheard(TopicID, posts: Int)
     /// The peer sent posts with false signatures, and is kept out of the topic for a while.
     case misbehaved(TopicID, PeerHandle)
@@ -38,6 +39,17 @@ public enum TopicFailure: String, Error, Hashable, Sendable {
     case payloadTooLarge = "payload-too-large"
     case tooFast = "publishing-too-fast"
     case alreadySubscribed = "already-subscribed"
+    case tooManySubscribers = "too-many-subscribers"
+}
+
+/// One of the local subscribers of a topic, by a number that the caller chose.
+public struct SubscriberID: Hashable, Sendable {
+    public var number: UInt64
+
+    public init(number: UInt64) { self.number = number }
+
+    /// For who has one subscriber a topic.
+    public static let only = SubscriberID(number: 0)
 }
 
 /// What was dropped or refused, by stable names.
@@ -76,6 +88,11 @@ struct TopicDropCounts: Sendable {
     mutating func count(_ drop: TopicDrop, _ number: Int = 1) {
         if counts.isEmpty { counts = Array(repeating: 0, count: TopicDrop.allCases.count) }
         counts[drop.rawValue] &+= UInt64(number)
+    }
+
+    mutating func add(_ others: TopicDropCounts) {
+        guard !others.counts.isEmpty else { return }
+        for drop in TopicDrop.allCases { count(drop, Int(clamping: others[drop])) }
     }
 
     subscript(drop: TopicDrop) -> UInt64 { counts.isEmpty ? 0 : counts[drop.rawValue] }

@@ -14,8 +14,12 @@ extension ControlAnswers {
             guard let payload = Data(base64Encoded: payload) else {
                 throw FailureReport(.usage, "the payload is not Base64")
             }
-            let sequence = try await node.post(Array(payload), to: topic)
-            try await client.send(.published(PublishedReport(topic: topic, sequence: sequence)))
+            let receipt = try await node.post(Array(payload), to: topic)
+            try await client.send(
+                .published(
+                    PublishedReport(
+                        topic: topic, sequence: receipt.sequence,
+                        neighbours: receipt.neighbours)))
         case .topicSubscribe(let topic, let ordered):
             for try await news in try node.subscribe(to: topic, ordered: ordered) {
                 try await client.send(.topic(TopicReport(news, of: topic)))
@@ -42,12 +46,20 @@ extension ControlAnswers {
     private func watchMembers(_ client: ControlClientEnd) async throws {
         let events = node.memberEvents()
         try await members(client)
-        for try await event in events {
-            try await client.send(
-                .memberEvent(
-                    MemberEventReport(
-                        event: event.change.rawValue, peer: "\(event.peer)",
-                        member: event.member.map { MemberReport($0) })))
+        for try await news in events {
+            try await client.send(.memberEvent(MemberEventReport(news)))
+        }
+    }
+}
+
+extension MemberEventReport {
+    init(_ news: MemberNews) {
+        switch news {
+        case .changed(let event):
+            self.init(
+                event: event.change.rawValue, peer: "\(event.peer)",
+                member: event.member.map { MemberReport($0) })
+        case .missed(let count): self.init(event: "missed", missed: UInt64(count))
         }
     }
 }

@@ -38,11 +38,15 @@ public struct ModelReport: Codable, Hashable, Sendable {
 
 /// Something that changed among the members.
 public struct MemberEventReport: Codable, Hashable, Sendable {
-    /// joined, updated, suspected, cleared, failed, left, expired, neighbour-up or neighbour-down.
+    /// joined, updated, suspected, cleared, failed, refuted, left, expired, evicted, neighbour-up,
+    /// neighbour-down, or missed.
     public var event: String
-    public var peer: String
-    /// With joined and updated.
+    /// Whom it is about; none for missed.
+    public var peer: String?
+    /// Where it is known.
     public var member: MemberReport?
+    /// Changes that were not told, as the ones before were not read in time.
+    public var missed: UInt64?
 }
 
 /// What a subscriber of a topic is told.
@@ -65,4 +69,6 @@ public struct TopicReport: Codable, Hashable, Sendable {
 public struct PublishedReport: Codable, Hashable, Sendable {
     public var topic: String
     public var sequence: UInt64
+    /// Others in the topic to whom it went at once.
+    public var neighbours: Int
 }

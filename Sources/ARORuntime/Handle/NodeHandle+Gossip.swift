@@ -12,6 +12,21 @@ public struct MemberEvent: Hashable, Sendable {
     public var member: MemberStatus?
 }
 
+public enum MemberNews: Hashable, Sendable {
+    case changed(MemberEvent)
+    /// So many changes are missing here, as the ones before were not taken in time:
+    /// ``NodeHandle/members()`` tells what holds now.
+    case missed(Int)
+}
+
+/// A post that was published.
+public struct PostReceipt: Hashable, Sendable {
+    public var sequence: UInt64
+    /// Others in the topic to whom it went at once. Where there are none, it goes to those who are
+    /// found within ``TopicsConfiguration/linger``.
+    public var neighbours: Int
+}
+
 extension NodeHandle {
     /// The members of the network that announced themselves, without this node: all of them in
     /// a network of up to ``AnnouncementConfiguration/directoryMax``, a fair sample in a larger one.
@@ -20,12 +35,10 @@ extension NodeHandle {
         return members.sorted { $0.id < $1.id }
     }
 
-    /// What changes among the members from now on.
-    public func memberEvents() -> AsyncThrowingStream<MemberEvent, any Error> {
-        stream(.watchMembers) { reply in
-            guard case .memberChanged(let change, let peer, let member) = reply else { return nil }
-            return MemberEvent(change: change, peer: peer, member: member)
-        }
+    /// What changes among the members from now on. A reader that is too slow misses changes, and is
+    /// told how many.
+    public func memberEvents() -> MemberFeed {
+        MemberFeed(feed: feed(.watchMembers))
     }
 
     /// Announces models, instead of those announced before. Storage, bandwidth, addresses and the
@@ -43,21 +56,27 @@ extension NodeHandle {
     public func subscribe(to name: String, ordered: Bool = false) throws -> TopicFeed {
         var options = SubscriptionOptions()
         options.ordered = ordered
-        let (id, replies) = loop.listen(.subscribe(try topic(name), options))
-        return TopicFeed(replies: replies) { [loop] count in
-            _ = loop.submit(.consumed(id, count)) { _ in }
-        }
+        return TopicFeed(feed: feed(.subscribe(try topic(name), options)))
     }
 
-    /// Publishes a post to all who subscribe to a topic; this node need not be one of them. Returns
-    /// the post's sequence number.
+    /// Publishes a post to all who subscribe to a topic, also here; this node need not be one of
+    /// them. Returns the post's sequence number.
     ///
     /// - Parameter payload: at most ``WireLimits/topicPayloadMax`` bytes.
     @discardableResult
-    public func post(_ payload: [UInt8], to name: String) async throws -> UInt64 {
-        guard case .published(let sequence) = try await answer(.post(try topic(name), payload))
-        else { return 0 }
-        return sequence
+    public func post(_ payload: [UInt8], to name: String) async throws -> PostReceipt {
+        guard
+            case .published(let sequence, let neighbours) = try await answer(
+                .post(try topic(name), payload))
+        else { throw RequestFailure.shuttingDown }
+        return PostReceipt(sequence: sequence, neighbours: neighbours)
+    }
+
+    private func feed(_ request: Request) -> ReplyFeed {
+        let (id, replies) = loop.listen(request)
+        return ReplyFeed(replies: replies) { [loop] count in
+            _ = loop.submit(.consumed(id, count)) { _ in }
+        }
     }
 
     private func topic(_ name: String) throws -> TopicID {
@@ -66,45 +85,79 @@ extension NodeHandle {
     }
 }
 
-/// The posts of a topic, for one reader.
-public struct TopicFeed: AsyncSequence, Sendable {
-    public typealias Element = TopicNews
-
+/// Replies that go on, for one reader, which tells the node how many it took.
+struct ReplyFeed: Sendable {
     let replies: AsyncStream<Reply>
-    /// Tells the node how many posts were taken.
     let consumed: @Sendable (Int) -> Void
 
-    public func makeAsyncIterator() -> Iterator {
-        Iterator(replies: replies.makeAsyncIterator(), consumed: consumed)
-    }
-
-    public struct Iterator: AsyncIteratorProtocol {
-        var replies: AsyncStream<Reply>.Iterator
-        let consumed: @Sendable (Int) -> Void
+    struct Iterator {
+        private var replies: AsyncStream<Reply>.Iterator
+        private let consumed: @Sendable (Int) -> Void
         private var taken = 0
 
-        /// Posts after which the node is told; far fewer than it gives ahead.
+        /// Replies after which the node is told; far fewer than it gives ahead.
         private static let batch = 64
 
-        init(replies: AsyncStream<Reply>.Iterator, consumed: @escaping @Sendable (Int) -> Void) {
-            (self.replies, self.consumed) = (replies, consumed)
+        init(_ feed: ReplyFeed) {
+            (replies, consumed) = (feed.replies.makeAsyncIterator(), feed.consumed)
         }
 
-        public mutating func next() async throws -> TopicNews? {
+        /// - Parameter counts: whether a reply is one of those that the node counts.
+        mutating func next(counts: (Reply) -> Bool) async throws -> Reply? {
             if taken >= Self.batch {
                 consumed(taken)
                 taken = 0
             }
-            while let reply = await replies.next() {
-                switch reply {
-                case .topic(let news):
-                    if case .post = news { taken += 1 }
-                    return news
-                case .failed(let failure): throw failure
-                default: continue
-                }
+            guard let reply = await replies.next() else { return nil }
+            if case .failed(let failure) = reply { throw failure }
+            if counts(reply) { taken += 1 }
+            return reply
+        }
+    }
+}
+
+/// The posts of a topic, for one reader.
+public struct TopicFeed: AsyncSequence, Sendable {
+    public typealias Element = TopicNews
+
+    let feed: ReplyFeed
+
+    public func makeAsyncIterator() -> Iterator { Iterator(feed: ReplyFeed.Iterator(feed)) }
+
+    public struct Iterator: AsyncIteratorProtocol {
+        var feed: ReplyFeed.Iterator
+
+        public mutating func next() async throws -> TopicNews? {
+            let reply = try await feed.next { reply in
+                if case .topic(.post) = reply { true } else { false }
             }
-            return nil
+            guard case .topic(let news)? = reply else { return nil }
+            return news
+        }
+    }
+}
+
+/// What changes among the members, for one reader.
+public struct MemberFeed: AsyncSequence, Sendable {
+    public typealias Element = MemberNews
+
+    let feed: ReplyFeed
+
+    public func makeAsyncIterator() -> Iterator { Iterator(feed: ReplyFeed.Iterator(feed)) }
+
+    public struct Iterator: AsyncIteratorProtocol {
+        var feed: ReplyFeed.Iterator
+
+        public mutating func next() async throws -> MemberNews? {
+            let reply = try await feed.next { reply in
+                if case .memberChanged = reply { true } else { false }
+            }
+            switch reply {
+            case .memberChanged(let change, let peer, let member)?:
+                return .changed(MemberEvent(change: change, peer: peer, member: member))
+            case .membersMissed(let count)?: return .missed(count)
+            default: return nil
+            }
         }
     }
 }

@@ -14,6 +14,9 @@ final class Offering: Sendable {
     /// How often throughput is sampled: long enough for a burst not to count as bandwidth, and an
     /// idle node wakes for it five times a minute.
     private static let period = 12
+    /// Less than this is said by gossip and other small talk, and tells nothing of what the line could
+    /// carry. A guess: a hundred idle nodes' worth.
+    private static let floor: UInt64 = 64 << 10
     /// Samples after which what was once seen counts half.
     private static let memory = 300
 
@@ -51,7 +54,8 @@ final class Offering: Sendable {
             let known = offer.bandwidth
             let share: UInt64 = forgets ? 2 : 1
             offer.bandwidth = MeasuredBandwidth(
-                up: max(known.up / share, up), down: max(known.down / share, down))
+                up: max(known.up / share, up >= Self.floor ? up : 0),
+                down: max(known.down / share, down >= Self.floor ? down : 0))
         }
     }
 

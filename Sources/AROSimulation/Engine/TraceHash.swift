@@ -10,6 +10,12 @@ public struct TraceHash: Hashable, Sendable {
 
     public init() {}
 
+    /// Reads what ``description`` wrote.
+    public init?(_ text: some StringProtocol) {
+        guard text.count == 16, let value = UInt64(text, radix: 16) else { return nil }
+        self.value = value
+    }
+
     mutating func fold(_ word: UInt64) { value = mix64(value ^ word) }
 
     mutating func fold(_ bytes: UnsafeRawBufferPointer) {

@@ -7,7 +7,7 @@ import Foundation
 struct EpidemicRun: ~Copyable {
     private let scenario: Scenario
     private let plan: Scenario.EpidemicPlan
-    private var world: World<EpidemicNode>
+    var world: World<EpidemicNode>
     private let notes = EpidemicNotes()
     private var chance: Generator
     private(set) var outcomes: [(fanout: Int, EpidemicBroadcast)] = []
@@ -30,9 +30,10 @@ struct EpidemicRun: ~Copyable {
         return group.regions[chance.below(group.regions.count)]
     }
 
-    mutating func run(progress: (RunProgress) -> Void) {
+    mutating func run(until limit: Duration? = nil, progress: (RunProgress) -> Bool) {
         for fanout in plan.fanouts {
             for _ in 0..<plan.broadcasts {
+                if let limit, world.now - .origin >= limit { return }
                 notes.current = EpidemicBroadcast(number: notes.current.number + 1)
                 let first = chance.below(world.nodeCount)
                 let packet = EpidemicNode.packet(notes.current.number, fanout: fanout, hop: 0)
@@ -40,10 +41,10 @@ struct EpidemicRun: ~Copyable {
                 let end = world.now + plan.every
                 while world.advance(to: end) != nil {}
                 outcomes.append((fanout, notes.current))
-                progress(
-                    RunProgress(
-                        now: world.now - .origin, total: scenario.duration,
-                        events: world.counters.events))
+                let progressed = RunProgress(
+                    now: world.now - .origin, total: scenario.duration,
+                    events: world.counters.events)
+                if !progress(progressed) { return }
             }
         }
     }
@@ -52,8 +53,9 @@ struct EpidemicRun: ~Copyable {
         let found = metrics
         return Report(
             scenario: scenario, metrics: found,
-            outcomes: scenario.expect.map { $0.judge(found) }, trace: world.trace,
-            events: world.counters.events, failures: [], wallTime: wallTime)
+            outcomes: scenario.expect.map { $0.judge(Evidence(atEnd: found)) },
+            trace: world.trace, events: world.counters.events, failures: [], wallTime: wallTime,
+            reached: world.now - .origin, checkpoints: world.checkpoints.rows)
     }
 
     var files: [RunFile] {

@@ -59,6 +59,14 @@ public struct OverlayGraph: Sendable {
     /// Edges between nodes that run.
     public var edgeCount: Int { views.reduce(0) { $0 + ($1?.count ?? 0) } }
 
+    /// Who runs, ascending.
+    public var nodes: [Int] { live }
+
+    /// Who names whom, ascending.
+    public var edges: [(source: Int, target: Int)] {
+        live.flatMap { node in views[node]!.map { (node, Int($0)) } }
+    }
+
     /// The share of view entries that name somebody who runs; 1 where there are none.
     public var accuracy: Double {
         entryCount == 0 ? 1 : Double(entryCount - deadEntryCount) / Double(entryCount)

@@ -160,6 +160,7 @@ extension MessageNode: Inhabitant {
         case .send(let peer, let range):
             let bytes = commons.underWay.bytes
             send(bytes.span.bytes.extracting(range), to: peer, at: now, &outbox)
+        case .hangUp(let peer): hangUp(peer, at: now)
         case .dial(let address): dial(address, at: now, into: &outbox)
         case .openStream(let token, let peer, _): openStream(token, to: peer, at: now, &outbox)
         case .write(let token, let bytes, let isFinal):
@@ -198,6 +199,16 @@ extension MessageNode: Inhabitant {
         } else {
             sendData(message, i, at: now, into: &outbox)
         }
+    }
+
+    /// As a node with a transport does, but that the peer is not told.
+    private mutating func hangUp(_ peer: PeerHandle, at now: Instant) {
+        guard let i = sessions.find(peer, limits, at: now), !sessions.rows[i].isConnecting,
+            now - sessions.rows[i].activeAt >= ParticipantEffect.silenceOfTheDead
+        else { return }
+        let session = sessions.rows[i].number
+        sessions.remove(peer)
+        dropStreams(with: peer, session: session, at: now)
     }
 
     mutating func ride(_ message: RawSpan) {

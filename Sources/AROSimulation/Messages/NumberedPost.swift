@@ -12,13 +12,15 @@ struct NumberedPost {
     /// Bytes of the smallest payload that holds a number.
     static let numberByteCount = 4
     private static let post: UInt8 = 0x40
-    private static let hopsOffset = 33
+    private static let pathOffset = 33
     private static let payloadOffset = 146
 
     /// nil where the message is no post, or too short for a number.
     init?(_ message: RawSpan) {
         guard message.byteCount >= Self.payloadOffset + Self.numberByteCount,
-            message.unsafeLoad(as: UInt8.self) == Self.post
+            message.unsafeLoad(as: UInt8.self) == Self.post,
+            let path = TopicPostPath(
+                byte: message.unsafeLoad(fromByteOffset: Self.pathOffset, as: UInt8.self))
         else { return nil }
         var number = 0
         for i in 0..<Self.numberByteCount {
@@ -26,7 +28,7 @@ struct NumberedPost {
             number = number << 8 | Int(byte)
         }
         self.number = number
-        hops = Int(message.unsafeLoad(fromByteOffset: Self.hopsOffset, as: UInt8.self))
+        hops = path.hops
     }
 
     /// A payload with this number, filled up with zeros.

@@ -1,5 +1,5 @@
-/// One line of `expect:`: a metric, a comparison, a value with its unit. It makes a scenario a
-/// test.
+/// One line of `expect:`: a metric, a comparison, a value with its unit, and when it shall hold. It
+/// makes a scenario a test.
 
 import AROPrimitives
 
@@ -15,12 +15,34 @@ public struct Expectation: Hashable, Sendable {
     /// In the metric's own unit: seconds, share, bytes or count.
     let bound: Double
 
+    public internal(set) var when = When.atEnd
+
+    /// When it shall hold. What is not the end is judged on the series, a value a window; windows
+    /// that do not measure the metric do not count.
+    public enum When: Hashable, Sendable {
+        case atEnd
+        /// In every window between two moments.
+        case always(from: Duration, until: Duration?)
+        /// In one window at least: the run came into an interesting state.
+        case sometimes
+        /// In a window that ends at most so long after a moment.
+        case eventually(within: Duration, after: After)
+    }
+
+    public enum After: Hashable, Sendable {
+        case time(Duration)
+        /// The beginning or end, whichever came last, of the last fault.
+        case lastFault
+    }
+
     /// How an expectation came out.
     public struct Outcome: Hashable, Sendable {
         public var expectation: Expectation
         /// nil where the run did not measure it, which fails the expectation.
         public var value: Metric?
         public var holds: Bool
+        /// When it was decided, where that was a window.
+        public var at: Duration?
     }
 
     /// Reads `METRIC OP VALUE`; dots in the metric's name are as good as underscores.
@@ -68,13 +90,7 @@ public struct Expectation: Hashable, Sendable {
         Quantity.decimal(text, times: 1_000_000).map { Double($0) / 1e6 }
     }
 
-    func judge(_ metrics: [Metric]) -> Outcome {
-        let found = metrics.first { $0.name == metric }
-        return Outcome(
-            expectation: self, value: found, holds: found.map { compare($0.value) } ?? false)
-    }
-
-    private func compare(_ value: Double) -> Bool {
+    func isMet(by value: Double) -> Bool {
         switch comparison {
         case .atMost: value <= bound
         case .atLeast: value >= bound

@@ -59,7 +59,7 @@ public struct FidelityGap: Sendable, CustomStringConvertible {
 extension Scenario {
     /// Plays the scenario in both fidelities, whichever it names.
     public func compareFidelities(
-        clock: () -> Double, progress: (RunProgress) -> Void = { _ in }
+        clock: () -> Double, progress: (RunProgress) -> Bool = { _ in true }
     ) -> FidelityGap {
         func played(_ fidelity: Fidelity) -> Report {
             var scenario = self

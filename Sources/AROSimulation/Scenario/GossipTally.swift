@@ -43,12 +43,15 @@ struct GossipTally {
     /// Where traffic at rest begins to count.
     var measuredFrom: (at: Duration, counters: WorldCounters)?
     private(set) var metrics: [Metric] = []
+    /// How every broadcast came out.
+    private(set) var rows: [BroadcastRow] = []
+    private var window = (deliveries: Spread(), detections: UInt64(0), falsePositives: 0)
 
     private var endedAt: [Int: Instant] = [:]
     private var wasPaused = NodeSet()
     /// By node that ended: the first verdict and the last one, and how many.
     private var verdicts: [Int: (first: Instant, last: Instant, count: Int)] = [:]
-    private var detections = Spread()
+    private(set) var detections = Spread()
     /// Posts that arrived otherwise than they were sent.
     var forged = 0
     private var falsePositives = 0
@@ -85,7 +88,22 @@ struct GossipTally {
             return
         }
         deliveries.record(now - broadcasts[number].at)
+        window.deliveries.record(now - broadcasts[number].at)
         broadcasts[number].lastHop = max(broadcasts[number].lastHop, hops)
+    }
+
+    /// What was delivered and found since the last time.
+    mutating func closeWindow() -> [Metric] {
+        let delivered = window.deliveries
+        let found = detections.count - window.detections
+        let wrong = falsePositives - window.falsePositives
+        window = (Spread(), detections.count, falsePositives)
+        guard !broadcasts.isEmpty || found > 0 || wrong > 0 else { return [] }
+        return [
+            Metric("deliveries", .count, Double(delivered.count)),
+            Metric("detections", .count, Double(found)),
+            Metric("false_positives", .count, Double(wrong)),
+        ] + delivered.metrics("delivery_latency")
     }
 
     // MARK: The end
@@ -101,7 +119,8 @@ struct GossipTally {
         metrics = broadcastMetrics(live, copies)
         if watches { metrics += detectionMetrics }
         if let start = measuredFrom {
-            let perNode = 1 / (Double(max(1, live.count { $0 })) * (span - start.at).seconds)
+            let nodeSeconds = Double(max(1, live.count { $0 })) * (span - start.at).seconds
+            let perNode = 1 / max(1e-9, nodeSeconds)
             let packets = counters.datagramsSent - start.counters.datagramsSent
             let bytes = counters.bytesSent - start.counters.bytesSent
             metrics += [
@@ -113,12 +132,12 @@ struct GossipTally {
         metrics += others
     }
 
-    private func broadcastMetrics(_ live: [Bool], _ copies: [UInt64]) -> [Metric] {
+    private mutating func broadcastMetrics(_ live: [Bool], _ copies: [UInt64]) -> [Metric] {
         guard !broadcasts.isEmpty else { return [] }
-        let rows = broadcasts.enumerated().map { number, broadcast in
+        rows = broadcasts.enumerated().map { number, broadcast in
             let wanted = live.indices.filter { live[$0] && broadcast.audience.contains($0) }
             return BroadcastRow(
-                step: broadcast.step, wanted: wanted.count,
+                step: broadcast.step, at: broadcast.at - .origin, wanted: wanted.count,
                 reached: wanted.count { broadcast.reached.contains($0) },
                 deliveries: broadcast.reached.count,
                 copies: number < copies.count ? copies[number] : 0, lastHop: broadcast.lastHop)
@@ -156,15 +175,16 @@ struct GossipTally {
 }
 
 /// A finished broadcast, as far as it counts: who ended before the run did does not.
-private struct BroadcastRow {
+struct BroadcastRow {
     var step: Int
+    var at: Duration
     var wanted, reached: Int
     /// To everybody, also those who ended later; with the sender.
     var deliveries: Int
     var copies: UInt64
     var lastHop: Int
 
-    private var reliability: Double { Double(reached) / Double(max(1, wanted)) }
+    var reliability: Double { Double(reached) / Double(max(1, wanted)) }
 
     static func metrics(_ name: String, _ rows: [BroadcastRow]) -> [Metric] {
         guard !rows.isEmpty else { return [] }

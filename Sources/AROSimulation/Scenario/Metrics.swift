@@ -76,6 +76,7 @@ enum MetricCatalogue {
         ("datagrams_per_node_per_second", .number), ("datagrams_sent", .count),
         ("datagrams_lost", .count), ("queue_drops", .count), ("oversized_drops", .count),
         ("partition_drops", .count), ("unreachable_drops", .count), ("table_fill", .number),
+        ("nodes_running", .count), ("bytes_per_node_per_second", .bytes), ("deliveries", .count),
         ("requests_skipped", .count), ("requests_unfinished", .count), ("events", .count),
         ("epidemic_takeoff_fN", .share), ("epidemic_reach_fN", .share),
         ("epidemic_reach_error_fN", .share), ("epidemic_last_hop_fN", .number),
@@ -95,6 +96,31 @@ enum MetricCatalogue {
         ("view_accuracy", .share), ("members_known", .share), ("members_stale", .share),
         ("knowing_all", .share), ("coordinate_error_p50", .share), ("coordinate_error_p90", .share),
     ]
+
+    /// Of windows, beside spreads and state.
+    private static let perWindow = [
+        "nodes_running", "joins", "publishes", "lookups", "lookup_success_rate", "fetches",
+        "fetch_success_rate", "datagrams_per_node_per_second", "bytes_per_node_per_second",
+        "events", "deliveries", "detections", "false_positives",
+    ]
+    private static let perWindowSpreads = ["lookup_latency", "fetch_latency", "delivery_latency"]
+
+    /// What only who sees into all nodes can tell.
+    private static let state = [
+        "symmetric_share", "clustering_coefficient", "average_path_length", "largest_component",
+        "isolated_nodes", "in_degree_mean", "in_degree_max", "view_accuracy", "members_known",
+        "members_stale", "knowing_all", "coordinate_error_p50", "coordinate_error_p90",
+    ]
+
+    static func isState(_ name: String) -> Bool { state.contains(name) }
+
+    /// Metrics that each window of a series may have.
+    static var windowNames: [String] {
+        perWindow + perWindowSpreads.flatMap { name in Spread.parts.map { "\(name)_\($0)" } }
+            + state
+    }
+
+    static func isOfWindows(_ name: String) -> Bool { windowNames.contains(name) }
 
     static let units: [(name: String, unit: MetricUnit)] =
         plain.map { ($0.0, $0.1) }

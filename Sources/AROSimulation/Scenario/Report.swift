@@ -13,28 +13,38 @@ public struct Report: Sendable {
     public let failures: [String]
     /// Seconds of real time.
     public let wallTime: Double
+    /// How far the run came.
+    public let reached: Duration
+    public let checkpoints: [Checkpoint]
 
     /// Whether every expectation holds.
-    public var passed: Bool { outcomes.allSatisfy(\.holds) }
+    public var passed: Bool { isWhole && outcomes.allSatisfy(\.holds) }
+
+    /// Whether the run came to its end.
+    public var isWhole: Bool { reached >= scenario.duration }
 
     public var eventsPerSecond: Double { Double(events) / max(wallTime, 1e-9) }
+
+    public subscript(metric: String) -> Metric? { metrics.first { $0.name == metric } }
 }
 
 extension ScenarioRun where Resident: ~Copyable {
     /// The report of a finished run.
     public func report(wallTime: Double) -> Report {
         let metrics =
-            tally.metrics(
-                nodes: world.nodeCount, span: scenario.duration, drops: world.drops)
+            tally.metrics(nodes: world.nodeCount, span: reached, drops: world.drops)
             + gossip.metrics + attack + crowdMetrics
+        let evidence = Evidence(
+            atEnd: metrics, windows: series, lastFaultAt: lastFaultAt,
+            isCut: reached < scenario.duration)
         return Report(
             scenario: scenario, metrics: metrics,
-            outcomes: scenario.expect.map { $0.judge(metrics) },
+            outcomes: scenario.expect.map { $0.judge(evidence) },
             trace: tally.traceAtEnd, events: tally.countersAtEnd.events,
             failures: tally.failures.map {
                 "\($0.kind.rawValue) failed \($0.count)x: \($0.reason)"
             },
-            wallTime: wallTime)
+            wallTime: wallTime, reached: reached, checkpoints: checkpointsAtEnd)
     }
 }
 
@@ -67,12 +77,19 @@ private func grouped(_ value: UInt64) -> String {
     return String(out.reversed())
 }
 
+extension Scenario {
+    /// How many nodes for how long.
+    public var size: String {
+        "\(grouped(UInt64(nodeCount))) nodes, \(Quantity.text(duration)) of virtual time"
+    }
+}
+
 extension Report: CustomStringConvertible {
     public var description: String {
         var lines = [
-            "\(scenario.name), seed \(scenario.seed): \(grouped(UInt64(scenario.nodeCount))) nodes, "
-                + "\(Quantity.text(scenario.duration)) of virtual time", "",
+            "\(scenario.name), seed \(scenario.seed): \(scenario.size)", "",
         ]
+        if !isWhole { lines += ["ended at \(Quantity.text(reached))", ""] }
         lines += metricLines
         if !failures.isEmpty { lines += [""] + failures }
         lines += ["", engineLine, "trace hash  \(trace)"]
@@ -80,10 +97,21 @@ extension Report: CustomStringConvertible {
         return lines.joined(separator: "\n")
     }
 
+    /// One line, and one for each expectation that does not hold.
+    public var brief: String {
+        let head =
+            "\(passed ? "ok  " : "FAIL")  \(scenario.name), seed \(scenario.seed): "
+            + "\(scenario.size), \(grouped(events)) events in \(decimals(wallTime, 1)) s, "
+            + "trace hash \(trace)"
+        let failed = outcomes.filter { !$0.holds }.map { "      " + $0.line }
+        let cut = isWhole ? [] : ["      ended at \(Quantity.text(reached))"]
+        return ([head] + cut + failed).joined(separator: "\n")
+    }
+
     private var engineLine: String {
         "\(grouped(events)) events in \(decimals(wallTime, 2)) s: "
             + "\(grouped(UInt64(eventsPerSecond))) events/s, "
-            + "\(decimals(scenario.duration.seconds / max(wallTime, 1e-9), 1)) virtual seconds a second"
+            + "\(decimals(reached.seconds / max(wallTime, 1e-9), 1)) virtual seconds a second"
     }
 
     /// One metric a line; the parts of a distribution share one.
@@ -115,7 +143,8 @@ extension Report: CustomStringConvertible {
 extension Expectation.Outcome {
     fileprivate var line: String {
         let found = value?.text ?? "not measured"
-        return "\(holds ? "ok  " : "FAIL")  \(expectation.text)  (\(found))"
+        let moment = at.map { " at \(Quantity.text($0))" } ?? ""
+        return "\(holds ? "ok  " : "FAIL")  \(expectation.words)  (\(found)\(moment))"
     }
 }
 
@@ -124,7 +153,7 @@ extension Report {
     public var json: String {
         let object: [String: Any] = [
             "name": scenario.name, "seed": scenario.seed, "nodes": scenario.nodeCount,
-            "virtual_time_s": scenario.duration.seconds, "wall_time_s": wallTime,
+            "virtual_time_s": reached.seconds, "whole": isWhole, "wall_time_s": wallTime,
             "events": events, "events_per_s": eventsPerSecond, "trace_hash": trace.description,
             "passed": passed, "failures": failures,
             "metrics": Dictionary(uniqueKeysWithValues: metrics.map { ($0.name, $0.value) }),
@@ -138,8 +167,9 @@ extension Report {
 
 extension Expectation.Outcome {
     fileprivate var json: [String: Any] {
-        var object: [String: Any] = ["expect": expectation.text, "holds": holds]
+        var object: [String: Any] = ["expect": expectation.words, "holds": holds]
         object["value"] = value?.value
+        object["at_s"] = at?.seconds
         return object
     }
 }

@@ -15,33 +15,45 @@ extension Scenario {
     ///
     /// - Parameters:
     ///   - clock: seconds of real time since any moment.
-    ///   - progress: is told how far the run is, once a window.
+    ///   - limit: ends the run at this virtual time, if that is sooner.
+    ///   - log: where every event is noted.
+    ///   - progress: is told how far the run is, once a window; false ends it there, with what was
+    ///     measured until then.
     public func play(
-        clock: () -> Double, progress: (RunProgress) -> Void = { _ in }
+        clock: () -> Double, until limit: Duration? = nil, log: EventLog? = nil,
+        progress: (RunProgress) -> Bool = { _ in true }
     ) -> PlayedScenario {
-        if let epidemic { return play(EpidemicRun(self, epidemic), clock, progress) }
+        if let epidemic {
+            var run = EpidemicRun(self, epidemic)
+            run.world.log = log
+            let start = clock()
+            run.run(until: limit, progress: progress)
+            let report = run.report(wallTime: clock() - start)
+            return PlayedScenario(report: report, files: report.files + run.files)
+        }
         return switch fidelity {
-        case .datagrams: play(ScenarioRun<Node>(self), clock, progress)
-        case .messages: play(ScenarioRun<MessageNode>(self), clock, progress)
+        case .datagrams: played(ScenarioRun<Node>(self), clock, limit, log, progress)
+        case .messages: played(ScenarioRun<MessageNode>(self), clock, limit, log, progress)
         }
     }
 
-    private func play<Resident: ScenarioNode & ~Copyable>(
-        _ run: consuming ScenarioRun<Resident>, _ clock: () -> Double,
-        _ progress: (RunProgress) -> Void
-    ) -> PlayedScenario {
-        let start = clock()
-        run.run(progress: progress)
-        let report = run.report(wallTime: clock() - start)
-        return PlayedScenario(report: report, files: report.files + run.files)
-    }
+    private func played<Resident: ScenarioNode & ~Copyable>(
+        _ run: consuming ScenarioRun<Resident>, _ clock: () -> Double, _ limit: Duration?,
+        _ log: EventLog?, _ progress: (RunProgress) -> Bool
+    ) -> PlayedScenario { run.play(clock: clock, until: limit, log: log, progress: progress) }
+}
 
-    private func play(
-        _ run: consuming EpidemicRun, _ clock: () -> Double, _ progress: (RunProgress) -> Void
+extension ScenarioRun where Resident: ~Copyable {
+    /// Plays the scenario; for worlds of one's own that ``Scenario/play(clock:until:log:progress:)``
+    /// does not know.
+    public consuming func play(
+        clock: () -> Double, until limit: Duration? = nil, log: EventLog? = nil,
+        progress: (RunProgress) -> Bool = { _ in true }
     ) -> PlayedScenario {
+        world.log = log
         let start = clock()
-        run.run(progress: progress)
-        let report = run.report(wallTime: clock() - start)
-        return PlayedScenario(report: report, files: report.files + run.files)
+        run(until: limit, progress: progress)
+        let report = report(wallTime: clock() - start)
+        return PlayedScenario(report: report, files: report.files + files)
     }
 }

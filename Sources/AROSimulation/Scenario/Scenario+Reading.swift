@@ -10,11 +10,14 @@ extension Scenario {
     ///   - settings: `--set` pairs, applied in order.
     ///   - open: reads another file that the scenario names, relative to it; nil where it cannot.
     public init(
-        yaml text: String, file: String, settings: [(path: String, value: String)] = [],
-        open: (String) -> String? = { _ in nil }
+        yaml text: String, file: String, settings: [Setting] = [],
+        open: @escaping (String) -> String? = { _ in nil }
     ) throws(ScenarioFault) {
+        let reader = InputReader(open)
+        defer { inputs = reader.inputs }
+        let open = reader.read
         var document = try Document(text, file: file)
-        for (path, value) in settings { try document.set(path, to: value) }
+        for one in settings { try document.set(one.path, to: one.value) }
         let root = Field(node: document.root, path: "", file: file)
         let top = try root.section([
             "aro_scenario", "name", "seed", "fidelity", "protocol", "epidemic", "duration",
@@ -24,7 +27,7 @@ extension Scenario {
             "gossip",
             "workload",
             "faults",
-            "measure", "expect",
+            "measure", "expect", "sweep",
         ])
         _ = try top.required("aro_scenario").int(1...1)
         name = try top.required("name").text()
@@ -55,6 +58,7 @@ extension Scenario {
         }
         for field in try top["workload"]?.list() ?? [] { workload.append(try step(field)) }
         for field in try top["faults"]?.list() ?? [] { faults.append(try fault(field)) }
+        if let field = top["sweep"] { sweep = try Sweep(field) }
         if let field = top["measure"] { try readMeasure(field) }
         for field in try top["expect"]?.list() ?? [] { expect.append(try expectation(field)) }
     }
@@ -139,13 +143,26 @@ extension Scenario {
     }
 
     private mutating func readMeasure(_ field: Field) throws(ScenarioFault) {
-        let section = try field.section(["window", "from", "members"])
+        let section = try field.section(["window", "from", "members", "at", "graph"])
         measureFrom = try section["from"]?.duration(atMost: duration)
         watchesMembers = try section["members"].map(isOn) ?? watchesMembers
+        metricTimes = try section["at"].map(times) ?? metricTimes
+        if let graph = section["graph"] {
+            graphTimes = try times(graph)
+            guard fidelity == .messages else {
+                throw graph.fault("the graph of active views takes 'fidelity: messages'")
+            }
+        }
         if let field = section["window"] {
             window = try field.duration()
             guard window >= .milliseconds(1) else { throw field.fault("less than 1ms") }
         }
+    }
+
+    private func times(_ field: Field) throws(ScenarioFault) -> [Duration] {
+        var times: [Duration] = []
+        for time in try field.list() { times.append(try time.duration(atMost: duration)) }
+        return times
     }
 
     func isOn(_ field: Field) throws(ScenarioFault) -> Bool {
@@ -153,17 +170,5 @@ extension Scenario {
             ("on", true), ("off", false), ("true", true), ("false", false), ("yes", true),
             ("no", false),
         ])
-    }
-
-    private func expectation(_ field: Field) throws(ScenarioFault) -> Expectation {
-        do throws(Expectation.Failure) { return try Expectation(try textOrFail(field)) } catch {
-            throw field.fault("\(error)")
-        }
-    }
-
-    /// A list or a mapping where a line of text belongs has the wrong shape.
-    private func textOrFail(_ field: Field) throws(Expectation.Failure) -> String {
-        guard let text = try? field.text() else { throw .shape }
-        return text
     }
 }

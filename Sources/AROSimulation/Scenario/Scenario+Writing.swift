@@ -12,7 +12,7 @@ extension Scenario {
         lines.append("network:")
         lines += networkLines.map { "  \($0)" }
         if epidemic == nil { lines += eventLines }
-        lines += list("expect", expect.map { Self.quoted($0.text) })
+        lines += list("expect", expect.map(\.resolved))
         return lines.joined(separator: "\n") + "\n"
     }
 
@@ -41,10 +41,19 @@ extension Scenario {
         lines += list("churn", churn.map(churnText))
         lines += list("workload", workload.map(stepText))
         lines += list("faults", faults.map(faultText))
-        let from = measureFrom.map { ", from: \(Quantity.text($0))" } ?? ""
-        let members = watchesMembers ? "on" : "off"
-        lines.append("measure: {window: \(Quantity.text(window))\(from), members: \(members)}")
+        lines.append("measure: {\(measureParts.joined(separator: ", "))}")
         return lines
+    }
+
+    private var measureParts: [String] {
+        func times(_ key: String, _ list: [Duration]) -> [String] {
+            list.isEmpty
+                ? [] : ["\(key): [\(list.map { Quantity.text($0) }.joined(separator: ", "))]"]
+        }
+        return ["window: \(Quantity.text(window))"]
+            + (measureFrom.map { ["from: \(Quantity.text($0))"] } ?? [])
+            + ["members: \(watchesMembers ? "on" : "off")"]
+            + times("at", metricTimes) + times("graph", graphTimes)
     }
 
     private func list(_ key: String, _ items: [String]) -> [String] {

@@ -25,6 +25,10 @@ public struct Scenario: Hashable, Sendable {
     public var churn: [ChurnPlan] = []
     /// The time between two rows of the series.
     public var window = Duration.seconds(1)
+    /// When all metrics are taken, beside the end.
+    public var metricTimes: [Duration] = []
+    /// When the graph of active views is taken.
+    public var graphTimes: [Duration] = []
     /// Traffic at rest is counted from here on; nil where it is not.
     public var measureFrom: Duration?
     /// Whether every node is asked to tell of changes among members: detection of failures.
@@ -32,10 +36,26 @@ public struct Scenario: Hashable, Sendable {
     /// Lifeguard's three parts.
     public var hasLifeguard = true
     public var expect: [Expectation] = []
+    /// Other runs of the same file.
+    public var sweep = Sweep()
+    /// The files that it was read with.
+    public var inputs: [Input] = []
 
     public static let nodesMax = 1_000_000
     /// Requests of one workload step.
     public static let timesMax = 10_000_000
+
+    /// A value of the file that is replaced: where it stands, keys and list places with dots
+    /// between, and what it becomes, as YAML.
+    public struct Setting: Hashable, Sendable {
+        public var path: String
+        public var value: String
+
+        public init(_ path: String, _ value: String) { (self.path, self.value) = (path, value) }
+    }
+
+    /// A span of time as scenarios write it, `1.5s`.
+    public static func duration(_ text: String) -> Duration? { Quantity.duration(text) }
 
     /// How much of a node is real.
     public enum Fidelity: String, Sendable, CaseIterable {

@@ -16,6 +16,8 @@ public protocol ScenarioNode: Inhabitant, ~Copyable {
     ) -> [Metric]
     /// The nodes in the routing table of one; nil where nobody can look.
     static func table(of node: Int, in world: borrowing World<Self>) -> [Int]?
+    /// The graph of the active views; nil where nobody sees into the nodes.
+    static func overlayGraph(of world: borrowing World<Self>) -> OverlayGraph?
 }
 
 extension Node: ScenarioNode {
@@ -30,6 +32,7 @@ extension Node: ScenarioNode {
         of world: borrowing World<Node>, _ chance: inout Generator
     ) -> [Metric] { [] }
     public static func table(of node: Int, in world: borrowing World<Node>) -> [Int]? { nil }
+    public static func overlayGraph(of world: borrowing World<Node>) -> OverlayGraph? { nil }
 }
 
 extension MessageNode: ScenarioNode {
@@ -51,5 +54,9 @@ extension MessageNode: ScenarioNode {
                 }
             }
         }
+    }
+
+    public static func overlayGraph(of world: borrowing World<MessageNode>) -> OverlayGraph? {
+        world.overlayGraph { $0.activeView }
     }
 }

@@ -17,7 +17,7 @@ extension ScenarioRun where Resident: ~Copyable {
     /// The one topic of all scenarios.
     private var topic: TopicID { TopicID(name: "scenario")! }
     /// Posts are acknowledged in bunches, which must be fewer than a listener is given ahead.
-    private static var bunch: Int { 256 }
+    private static var bunch: Int { 64 }
 
     // MARK: What the workload asks
 
@@ -117,13 +117,15 @@ extension ScenarioRun where Resident: ~Copyable {
 
     // MARK: The end
 
-    /// After the end: not part of the trace.
-    mutating func measureGossip() {
+    /// What was added up so far, with its metrics as of now.
+    func finishedGossip() -> GossipTally {
+        var gossip = gossip
         var draws = world.seeds.generator("measures")
         let copies = bootstraps.first.flatMap { world.withResident($0) { $0.postCopies } } ?? []
         gossip.finish(
             live: (0..<world.nodeCount).map { world.isRunning($0) }, copies: copies,
-            watches: scenario.watchesMembers, span: scenario.duration,
+            watches: scenario.watchesMembers, span: world.now - .origin,
             counters: world.counters, others: Resident.gossipMetrics(of: world, &draws))
+        return gossip
     }
 }

@@ -139,6 +139,7 @@ extension ScenarioRun where Resident: ~Copyable {
     }
 
     mutating func noteOutcome(_ asked: RunRequest, _ took: Duration, _ isRight: Bool) {
+        tally.ended(asked.kind.name, after: took, succeeded: isRight)
         outcomes.append(
             Outcome(
                 kind: asked.kind.name, at: asked.at - .origin, node: asked.node, took: took,

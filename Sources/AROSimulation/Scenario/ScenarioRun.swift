@@ -45,6 +45,16 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
     /// How each lookup and fetch went, in the order of their ends.
     var outcomes: [Outcome] = []
     var series: [WindowRow] = []
+    /// Metrics at the moments that the scenario names.
+    var samples: [Sample] = []
+    var graphs: [GraphSnapshot] = []
+    var faultRows: [FaultRow] = []
+    /// When the last fault began or ended.
+    var lastFaultAt: Duration?
+    /// How far the run came.
+    var reached = Duration.zero
+    var isInterrupted = false
+    var checkpointsAtEnd: [Checkpoint] = []
 
     enum Moment {
         case start(group: Int, joins: Bool)
@@ -59,6 +69,8 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         case windowEnd
         case subscribe(node: Int)
         case measureFrom
+        case sample
+        case graph
     }
 
     public init(_ scenario: Scenario) {
@@ -68,15 +80,18 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         layOut()
     }
 
-    /// Plays the scenario to its end.
-    public mutating func run(progress: (RunProgress) -> Void = { _ in }) {
-        let end = Instant.origin + scenario.duration
-        while let happening = world.advance(to: end) {
+    /// Plays the scenario to its end, or to `limit`, or until `progress` wants no more of it.
+    public mutating func run(
+        until limit: Duration? = nil, progress: (RunProgress) -> Bool = { _ in true }
+    ) {
+        let end = Instant.origin + min(scenario.duration, limit ?? scenario.duration)
+        while !isInterrupted, let happening = world.advance(to: end) {
             switch happening {
             case .alarm(let number): moment(agenda[Int(number)], progress)
             case .reply(let node, let id, let reply): answered(node, id, reply)
             }
         }
+        reached = world.now - .origin
         tally.unfinished = UInt64(requests.count)
         sampleTables()
     }
@@ -124,6 +139,8 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
             }
         }
         if let from = scenario.measureFrom { add(.measureFrom, at: from) }
+        for time in scenario.metricTimes { add(.sample, at: time) }
+        for time in scenario.graphTimes { add(.graph, at: time) }
         let windows = scenario.duration.nanoseconds / scenario.window.nanoseconds
         if windows > 0 { add(.windowEnd, at: scenario.window) }
     }
@@ -141,7 +158,7 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         world.schedule(UInt64(agenda.count - 1), at: .origin + time)
     }
 
-    private mutating func moment(_ moment: Moment, _ progress: (RunProgress) -> Void) {
+    private mutating func moment(_ moment: Moment, _ progress: (RunProgress) -> Bool) {
         switch moment {
         case .start(let group, let joins):
             if canStart(group) {
@@ -165,16 +182,21 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
                     at: world.now - .origin + Self.joinPause)
             }
         case .step(let step): ask(step)
-        case .fault(let fault): happen(fault)
-        case .aftermath(let what): happen(what)
+        case .fault(let fault):
+            noteFault(scenario.faultText(fault))
+            happen(fault)
+        case .aftermath(let what):
+            noteFault(what.text)
+            happen(what)
         case .subscribe(let node): subscribe(node)
+        case .sample: samples.append(Sample(at: world.now - .origin, metrics: metricsNow()))
+        case .graph: takeGraph()
         case .measureFrom: gossip.measuredFrom = (world.now - .origin, world.counters)
         case .windowEnd:
             closeWindow()
-            progress(
-                RunProgress(
-                    now: world.now - .origin, total: scenario.duration,
-                    events: world.counters.events))
+            let progressed = RunProgress(
+                now: world.now - .origin, total: scenario.duration, events: world.counters.events)
+            if !progress(progressed) { isInterrupted = true }
             let next = world.now - .origin + scenario.window
             if next <= scenario.duration { add(.windowEnd, at: next) }
         }

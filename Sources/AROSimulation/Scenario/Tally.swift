@@ -43,6 +43,7 @@ struct Tally {
     var unfinished: UInt64 = 0
     var tablePeers: UInt64 = 0
     var tables: UInt64 = 0
+    private(set) var window = WindowTally()
     var traceAtEnd = TraceHash()
     var countersAtEnd = WorldCounters()
 
@@ -67,6 +68,21 @@ struct Tally {
         case .find: find.count -= 1
         case .subscribe, .broadcast: break
         }
+    }
+
+    /// A lookup or a fetch has ended.
+    mutating func ended(_ kind: RequestKind, after span: Duration, succeeded: Bool) {
+        window.ended(kind, after: span, succeeded: succeeded)
+    }
+
+    /// The metrics of the window that ends now; a new one begins.
+    mutating func closeWindow(
+        _ counters: WorldCounters, nodes: Int, span: Duration
+    ) -> [Metric] {
+        let metrics = window.metrics(counters, self, nodes: nodes, span: span)
+        window = WindowTally(
+            counters: counters, joins: join.successes, publishes: publish.successes)
+        return metrics
     }
 
     mutating func skip() { skipped += 1 }
@@ -159,12 +175,4 @@ struct Outcome {
     var took: Duration
     var providers: Int
     var succeeded: Bool
-}
-
-/// The counters at the end of one window.
-struct WindowRow {
-    var end: Duration
-    var running: Int
-    var counters: WorldCounters
-    var joined, published, lookups, found, fetched: UInt64
 }

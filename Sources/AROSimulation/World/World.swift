@@ -43,6 +43,9 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     public internal(set) var now = Instant.origin
     public internal(set) var trace = TraceHash()
     public internal(set) var counters = WorldCounters()
+    var checkpoints = Checkpoints()
+    /// Where every event is noted, for who plays a run again; nil for most.
+    public var log: EventLog?
     public let seeds: Seeds
 
     var network: Network
@@ -139,7 +142,11 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
 
     /// Folds an event into the trace.
     private mutating func record(_ kind: TraceKind, _ node: Int, _ detail: UInt64) {
+        if counters.events == checkpoints.next {
+            checkpoints.note(counters.events, now - .origin, trace)
+        }
         counters.events += 1
+        log?.happened(counters.events, kind, node, detail, at: now, trace)
         trace.fold(UInt64(now.nanoseconds))
         trace.fold(UInt64(kind.rawValue) << 32 | UInt64(node))
         trace.fold(detail)
@@ -208,6 +215,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         }
         guard isLetIn(event) else { return pool.free(event.bytes!, count: event.count) }
         if places[node].isPaused { return hold(event) }
+        if let log, let bytes = event.bytes { log.arrived(.bytes(UInt(bitPattern: bytes))) }
         record(.datagram, node, UInt64(event.count))
         trace.fold(bytes)
         counters.datagramsDelivered += 1
@@ -237,6 +245,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         }
         if places[node].isPaused { return hold(event) }
         let parcel = parcels.take(event.word)
+        log?.arrived(.parcel(event.word))
         record(.parcel, node, UInt64(parcel.bytes.count))
         parcel.bytes.withUnsafeBytes { trace.fold($0) }
         counters.datagramsDelivered += UInt64(parcel.packetCount)
@@ -256,6 +265,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         }
         if places[node].isPaused { return hold(event) }
         let reply = diskReplies.take(event.word)
+        log?.arrived(.disk(event.word))
         record(.disk, node, reply.traceWord)
         handle(.disk(reply), node)
     }
@@ -287,6 +297,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         let time = max(clocks.moment(of: deadline, on: node), now)
         guard time < places[node].armedAt else { return }
         places[node].armedAt = time
+        log?.armed(node)
         let event = Event(
             .timer, node: UInt32(node), epoch: 0, word: UInt64(time.nanoseconds))
         agenda.push(event, at: time.nanoseconds)
@@ -326,6 +337,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         for effect in outbox.effects {
             switch effect {
             case .reply(let id, let reply):
+                log?.answered(node, id, reply)
                 happenings.append(.reply(node: node, id, reply))
             case .disk(let request): serve(request, for: node)
             }
@@ -334,6 +346,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     }
 
     private mutating func sendPackets(of node: Int) {
+        log?.sender = node
         for r in 0..<outbox.packets.runs.count {
             let run = outbox.packets.runs[r]
             var offset = run.start
@@ -420,7 +433,9 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         counters.bytesSent += UInt64(parcel.wireByteCount)
         places[node].traffic.datagramsOut += UInt64(parcel.packetCount)
         places[node].traffic.bytesOut += UInt64(parcel.wireByteCount)
-        forward(parcels.park(parcel), from: node, attempts: 1)
+        let place = parcels.park(parcel)
+        log?.sent(.parcel(place), by: node)
+        forward(place, from: node, attempts: 1)
     }
 
     /// A partition keeps it back: then it is tried again with the next second, for as long as a
@@ -483,13 +498,16 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
             node: UInt32(way.receiver), epoch: places[way.receiver].addressEpoch, bytes: bytes,
             count: count, from: way.source)
         event.word = UInt64(way.port)
+        if let log { log.sent(.bytes(UInt(bitPattern: bytes)), by: log.sender) }
         agenda.push(event, at: arrival.nanoseconds)
     }
 
     private mutating func serve(_ request: DiskRequest, for node: Int) {
         guard let (reply, latency) = disks.serve(request, for: node) else { return }
+        let place = diskReplies.park(reply)
+        log?.sent(.disk(place), by: node)
         let event = Event(
-            .disk, node: UInt32(node), epoch: places[node].epoch, word: diskReplies.park(reply))
+            .disk, node: UInt32(node), epoch: places[node].epoch, word: place)
         agenda.push(event, at: (now + latency).nanoseconds)
     }
 
@@ -533,6 +551,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     }
 
     mutating func startWallClock(_ node: Int) {
+        log?.started()
         let event = Event(.wallClock, node: UInt32(node), epoch: places[node].epoch, word: 0)
         agenda.push(event, at: (now + Self.wallClockPeriod).nanoseconds)
         handle(.wallClock(wallClock(of: node)), node)

@@ -37,13 +37,14 @@ struct FailureDetectionTests {
         print(
             "first verdict p50 \(first[first.count / 2].seconds) max \(first.last!.seconds);",
             "each watcher's p50 \(all[all.count / 2].seconds) max \(all.last!.seconds)")
-        #expect(first[first.count / 2] <= .milliseconds(4_700))
-        #expect(all[all.count / 2] <= .milliseconds(5_200))
+        #expect(first[first.count / 2] <= .milliseconds(4_300))
+        #expect(all[all.count / 2] <= .milliseconds(4_800))
         #expect(all.last! <= .seconds(15), "within one unconfirmed suspicion")
-        #expect(first.first! >= FailureConfiguration().evidenceMin)
+        // A ping may have been on its way already.
+        #expect(first.first! >= FailureConfiguration().evidenceMin - .milliseconds(100))
     }
 
-    @Test("a node at rest with five neighbours sends less than 1.7 packets a second")
+    @Test("a node at rest with five neighbours sends less than 2 packets a second")
     func packetsAtRest() {
         let world = FailureWorld(count: 50, seed: 3)
         world.run(for: .seconds(20))
@@ -53,7 +54,7 @@ struct FailureDetectionTests {
         let acks = world.members.reduce(0) { $0 + $1.transportAcks }
         let rate = Double(sent + acks) / 50 / 600
         print("packets/s at rest \(rate), without the transport's acks \(Double(sent) / 30_000)")
-        #expect(rate <= 1.7)
+        #expect(rate <= 1.95)
         #expect(rate > 0.5, "links are watched")
         #expect(world.verdicts.isEmpty && world.suspicions.isEmpty)
         #expect(world.members.allSatisfy { $0.detector.localHealth == 0 })
@@ -176,10 +177,51 @@ struct FailureDetectionTests {
         let world = FailureWorld(count: 2, degree: 1, seed: 17)
         world.run(for: .seconds(10))
         world.kill(1)
-        world.run(for: .seconds(12))
-        #expect(world.verdicts.isEmpty, "the fault may be our own")
-        world.run(for: .seconds(40))
+        let killed = world.now
+        world.run(for: .seconds(30))
         #expect(world.verdicts.count == 1)
+        let time = (world.verdicts.first?.at ?? world.now) - killed
+        print("of two, the other's death is known after \(time.seconds)")
+        #expect(time <= .seconds(12))
+
+        let stopped = FailureWorld(count: 2, degree: 1, seed: 17)
+        for _ in 0..<20 {
+            stopped.run(for: .seconds(10))
+            stopped.stop(1, for: .seconds(3))
+        }
+        #expect(stopped.verdicts.isEmpty)
+    }
+
+    @Test("half of the members die at once, and each death is found about as soon as a single one")
+    func halfDies() {
+        var first: [Duration] = []
+        var all: [Duration] = []
+        for seed in 0..<10 as Range<UInt64> {
+            let world = FailureWorld(count: 60, seed: 800 + seed)
+            world.run(for: .seconds(30) + .milliseconds(Int64(seed) * 731))
+            let killed = world.now
+            for i in 30..<60 { world.kill(i) }
+            world.run(for: .minutes(2))
+            #expect(world.verdicts.allSatisfy { $0.of >= 30 }, "seed \(seed)")
+            for dead in 30..<60 {
+                let times = world.verdicts.filter { $0.of == dead }.map { $0.at - killed }
+                all += times
+                if let time = times.min() { first.append(time) }
+            }
+            let links = (0..<30).reduce(0) { sum, i in
+                sum + world.members[i].neighbours.filter { $0 >= 30 }.count
+            }
+            #expect(world.verdicts.count == links, "seed \(seed)")
+        }
+        first.sort()
+        all.sort()
+        print(
+            "half die: first verdict p50 \(first[first.count / 2].seconds)",
+            "p90 \(first[first.count * 9 / 10].seconds) max \(first.last!.seconds); each watcher's",
+            "p50 \(all[all.count / 2].seconds) p90 \(all[all.count * 9 / 10].seconds)",
+            "max \(all.last!.seconds)")
+        #expect(first[first.count / 2] <= .seconds(6))
+        #expect(all[all.count * 9 / 10] <= .seconds(9))
     }
 
     @Test("four fifths die at once, and the rest find out, last those who are left alone")

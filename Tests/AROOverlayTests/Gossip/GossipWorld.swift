@@ -184,8 +184,9 @@ final class GossipWorld {
         }
         for event in out.events {
             switch event {
-            case .member(_, let peer): node.events.append((event, node.book.id(peer)))
-            case .topic(.message(_, _, _, let payload)): node.posts.append(payload)
+            case .member(_, let peer), .silent(let peer):
+                node.events.append((event, node.book.id(peer)))
+            case .topic(.message(_, _, _, _, let payload)): node.posts.append(payload)
             case .topic, .isolated: node.events.append((event, nil))
             }
         }

@@ -177,6 +177,7 @@ final class KademliaWorld {
         case .ended(let id, let outcome, let report):
             ended.append(Ended(node: i, id: id, outcome: outcome, report: report))
         case .renewed(let key, let held, let wanted): renewed.append((i, key, held, wanted))
+        case .roundTrip: break
         case .isolated: isolated.append(i)
         }
     }

@@ -24,8 +24,8 @@ struct SubscriptionTests {
         subscription.pump(Self.topic, aheadMax: ahead, into: &out)
         return out.events.map { event in
             switch event {
-            case .message(_, _, let sequence, _): Int(sequence - Self.start)
-            case .lagged(_, let missed): -missed
+            case .message(_, _, _, let sequence, _): Int(sequence - Self.start)
+            case .lagged(_, _, let missed): -missed
             default: .max
             }
         }

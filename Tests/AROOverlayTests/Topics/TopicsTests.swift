@@ -18,7 +18,7 @@ struct TopicsTests {
         #expect(world.nodes[3].payloads.allSatisfy { $0 == [1, 2, 3] })
         #expect(world.live.allSatisfy { world.drops($0, .forged) == 0 })
         #expect(world.nodes[0].got.contains { $0.publisher == world.nodes[1].identity.id })
-        #expect(!world.nodes[0].got.contains { $0.publisher == world.nodes[0].identity.id })
+        #expect(world.nodes[0].got.contains { $0.publisher == world.nodes[0].identity.id })
     }
 
     @Test("300 subscribers over HyParView: nothing missed, with and without loss; half die")
@@ -83,6 +83,63 @@ struct TopicsTests {
         world.run(for: .seconds(60))
         #expect(world.topicCount(publisher) == 0)
         #expect(world.nodes[publisher].events.contains(.unheard(Self.topic, posts: 2)))
+
+        let alone = world.addNode()
+        world.subscribe(alone)
+        let post = world.publish(alone)
+        world.run(for: .seconds(60))
+        #expect(world.nodes[alone].got == [post], "it hears itself")
+        #expect(world.nodes[alone].events.contains(.unheard(Self.topic, posts: 1)))
+        #expect(world.isSubscribed(alone), "and is told while it subscribes")
+    }
+
+    @Test("local subscribers of a topic have options and backlogs of their own")
+    func severalSubscribers() throws {
+        let world = TopicsWorld(seed: 18)
+        let node = world.addNode()
+        var given: [SubscriberID: Int] = [:]
+        func act(_ body: (TopicsNode, inout PeerBook, inout TopicsOutbox) throws -> Void) rethrows {
+            var out = TopicsOutbox()
+            try body(world.nodes[node], &world.book, &out)
+            for event in out.events {
+                if case .message(_, let subscriber, _, _, _) = event {
+                    given[subscriber, default: 0] += 1
+                }
+            }
+        }
+        func subscribe(_ number: UInt64, ordered: Bool = false) throws {
+            try act { node, book, out in
+                var options = SubscriptionOptions()
+                options.ordered = ordered
+                try node.topics.subscribe(
+                    Self.topic, options, as: SubscriberID(number: number), at: world.now,
+                    book: &book, into: &out)
+            }
+        }
+        try subscribe(1)
+        try subscribe(2, ordered: true)
+        #expect(throws: TopicFailure.alreadySubscribed) { try subscribe(2) }
+        let ahead = world.configuration.deliveredAheadMax
+        for _ in 0..<ahead + 10 {
+            try act { node, book, out in
+                _ = try node.topics.publish(
+                    Self.topic, [1], identity: node.identity, at: world.now, book: &book,
+                    into: &out)
+            }
+            act { node, _, out in
+                node.topics.consumed(
+                    Self.topic, count: 1, by: SubscriberID(number: 2), into: &out)
+            }
+        }
+        #expect(given[SubscriberID(number: 1)] == ahead)
+        #expect(given[SubscriberID(number: 2)] == ahead + 10)
+        act { node, _, out in
+            node.topics.unsubscribe(
+                Self.topic, as: SubscriberID(number: 1), at: world.now, into: &out)
+        }
+        #expect(world.isSubscribed(node))
+        for number in 3..<66 as Range<UInt64> { try subscribe(number) }
+        #expect(throws: TopicFailure.tooManySubscribers) { try subscribe(66) }
     }
 
     @Test("who subscribes gets what is published from then on, or on demand what is remembered")

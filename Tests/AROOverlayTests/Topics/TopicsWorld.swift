@@ -132,13 +132,13 @@ final class TopicsWorld {
 
     private func take(_ event: TopicsEvent, from i: Int) {
         switch event {
-        case .message(let topic, let publisher, let sequence, let payload):
+        case .message(let topic, _, let publisher, let sequence, let payload):
             nodes[i].got.append(TopicPostName(publisher: publisher, sequence: sequence))
             nodes[i].gotAt.append(now)
             nodes[i].payloads.append(payload)
             guard nodes[i].consumes else { return }
             act(i) { node, _, out in node.topics.consumed(topic, count: 1, into: &out) }
-        case .lagged(_, let missed): nodes[i].missed += missed
+        case .lagged(_, _, let missed): nodes[i].missed += missed
         case .wantsPeers(let topic):
             nodes[i].events.append(event)
             queue.insert(at: now + .milliseconds(200), .found(i, topic))

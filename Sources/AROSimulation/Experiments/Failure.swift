@@ -1,0 +1,25 @@
+/// In which way a run failed, so that a smaller one can be asked whether it fails alike.
+
+/// A run that came to nothing good.
+public struct Failure: Codable, Hashable, Sendable, CustomStringConvertible {
+    /// The first expectation that does not hold, or the last words of a program that ended.
+    public var text: String
+    /// Whether the program itself ended.
+    public var isCrash: Bool
+    /// Whether the expectation's metric was not even measured.
+    public var isUnmeasured = false
+
+    public init(crash text: String) { (self.text, isCrash) = (text, true) }
+
+    /// nil where every expectation holds.
+    public init?(_ report: Report) {
+        guard let outcome = report.outcomes.first(where: { !$0.holds }) else { return nil }
+        text = outcome.expectation.words
+        isCrash = false
+        isUnmeasured = outcome.value == nil
+    }
+
+    public var description: String {
+        isCrash ? "crashed: \(text)" : text + (isUnmeasured ? " (not measured)" : "")
+    }
+}
