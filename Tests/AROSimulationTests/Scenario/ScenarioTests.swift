@@ -14,7 +14,8 @@ private let small = """
 
 private func scenario(_ more: String = "", set: [(String, String)] = []) throws -> Scenario {
     try Scenario(
-        yaml: small + "\n" + more, file: "test.yaml", settings: set.map { (path: $0, value: $1) },
+        yaml: small + "\n" + more, file: "test.yaml",
+        settings: set.map { Scenario.Setting($0, $1) },
         open: { $0 == "m.csv" ? "Source,a,b\na,,10\nb,10,\n" : nil })
 }
 
@@ -215,7 +216,7 @@ private func complaint(_ more: String, set: [(String, String)] = []) -> String {
             Metric("lookups", .count, 3), Metric("lookup_success_rate", .share, 1),
             Metric("lookup_latency_p50", .duration, 0.1),
         ]
-        #expect(try Expectation(text).judge(metrics).holds == holds)
+        #expect(try Expectation(text).judge(Evidence(atEnd: metrics)).holds == holds)
     }
 }
 
