@@ -35,6 +35,9 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let hummingbird = Target.Dependency.product(
+    name: "HummingbirdCore", package: "hummingbird")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let arguments = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -52,7 +55,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     ],
     targets: [
         .systemLibrary(
@@ -80,8 +86,14 @@ let package = Package(
             ]),
         core("ARO", node + ["ARORuntime"]),
 
+        // HTTP: a client of model servers, and the face that agents use.
+        core("AROBackend", [nio, httpClient]),
+        core("AROGateway", node + ["ARORuntime", "AROBackend", nio, logging, hummingbird]),
+
         .executableTarget(
-            name: "AROCommand", dependencies: node + ["ARORuntime", "ARO", arguments, logging],
+            name: "AROCommand",
+            dependencies: node + ["ARORuntime", "ARO", "AROGateway", "AROBackend"]
+                + [arguments, logging, httpClient],
             swiftSettings: settings),
         .executableTarget(
             name: "AROSimCommand", dependencies: node + ["AROSimulation", arguments],
@@ -106,6 +118,8 @@ let package = Package(
         tests(of: "AROInference", foundation),
         tests(of: "ARONode", foundation + protocols + ["AROSimulation"]),
         tests(of: "ARORuntime", node + ["ARO", "AROCommand"]),
+        tests(of: "AROBackend", [nio, nioPosix, logging, httpClient, hummingbird]),
+        tests(of: "AROGateway", node + ["ARORuntime", "AROBackend", nio, httpClient]),
         tests(of: "AROSimulation", node),
 
         // Real processes of the `aro` that SwiftPM builds beside the tests; nothing is linked.

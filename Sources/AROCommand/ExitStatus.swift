@@ -1,6 +1,7 @@
 /// What `aro` ends with; Docs/Operating.md explains each.
 
 import ARO
+import AROGateway
 import ArgumentParser
 
 enum ExitStatus: Int32, CaseIterable {
@@ -19,7 +20,8 @@ enum ExitStatus: Int32, CaseIterable {
         switch error {
         case let report as FailureReport: self.init(report.code)
         case ControlClientFailure.noNode: self = .noNode
-        case is ControlClientFailure, is SystemFailure, is StoreFailure, is StartFailure:
+        case is ControlClientFailure, is SystemFailure, is StoreFailure, is StartFailure,
+            is GatewayFailure:
             self = .failure
         case let failure as CommandFailure: self = failure.status
         default: return nil

@@ -1,6 +1,7 @@
 /// `aro node`: runs a node until it is told to stop.
 
 import ARO
+import AROGateway
 import ArgumentParser
 import Foundation
 import Logging
@@ -9,8 +10,8 @@ struct NodeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "node", abstract: "Run a node.",
         discussion: """
-            When it is ready it prints one line on standard output, "listening on ADDRESS as PEER"; \
-            its log goes to standard error. An interrupt (Ctrl-C) ends it cleanly, a second one \
+            When it is ready it prints one line on standard output, "listening on ADDRESS as PEER", \
+            and with --gateway a second one, "gateway on URL"; its log goes to standard error. An interrupt (Ctrl-C) ends it cleanly, a second one \
             at once.
             """)
 
@@ -39,6 +40,12 @@ struct NodeCommand: AsyncParsableCommand {
             valueName: "size"))
     var quota: ByteCount?
 
+    @OptionGroup(title: "Gateway") var gateway: GatewayOptions
+
+    @OptionGroup(title: "Models") var backend: BackendOptions
+
+    @OptionGroup(title: "Payment") var payment: PaymentOptions
+
     @Option(
         name: .customLong("log-level"),
         help: ArgumentHelp(
@@ -54,14 +61,38 @@ struct NodeCommand: AsyncParsableCommand {
         var configuration = NodeConfiguration(
             bootstrap: bootstrap, dataDirectory: node.path, quota: quota?.bytes, logger: logger())
         if !listen.isEmpty { configuration.listen = listen }
+        payment.apply(to: &configuration.node.inference)
+        let backends = Backends(
+            backend.servers, price: payment.price, logger: configuration.logger)
+        let desk = ModelDesk(backends)
+        if !backend.servers.isEmpty { configuration.models = desk }
         let handle = try await NodeHandle.start(configuration)
+        desk.attach(handle)
         let control = try await handle.openControl()
+        let gateway: Gateway?
+        handle.add { await backends.checkup() }
+        let watching = Task { await backends.watch(handle) }
+        do {
+            gateway = try await self.gateway.start(
+                handle, NetworkInference(node: handle, priceMax: payment.priceMax),
+                configuration.logger)
+        } catch {
+            watching.cancel()
+            await control.close()
+            await handle.shutdown()
+            throw error
+        }
         await handle.waitForFirstJoin(atMost: 5)
         let addresses = handle.addresses.map(\.description).joined(separator: ", ")
         try Terminal.line("listening on \(addresses) as \(handle.id)")
+        if let gateway { try Terminal.line("gateway on \(gateway.url)") }
         if untilInputCloses { signals.stopWhenInputCloses() }
         let reason = await signals.first()
         configuration.logger.info("stopping: \(reason)")
+        await gateway?.close()
+        watching.cancel()
+        await watching.value
+        await backends.shutdown()
         await control.close()
         await handle.shutdown()
     }

@@ -9,13 +9,14 @@ import AROPrimitives
 import AROWire
 
 struct Accounts {
-    let config: InferenceConfiguration
+    private let shared: SharedConfiguration
+    var config: InferenceConfiguration { shared.value }
     let local: PeerID
     private var rows: [PeerID: PeerBalance] = [:]
     private var entries: [LedgerEntry] = []
 
-    init(config: InferenceConfiguration, local: PeerID) {
-        (self.config, self.local) = (config, local)
+    init(_ shared: SharedConfiguration, local: PeerID) {
+        (self.shared, self.local) = (shared, local)
     }
 
     mutating func takeEntries() -> [LedgerEntry] {

@@ -63,12 +63,9 @@ public struct InferenceCounters: Hashable, Sendable {
 }
 
 public struct Inference: ~Copyable {
-    public let configuration: InferenceConfiguration
     private let identity: Identity
     private var clock: WallClock
-    var calling: Calling
-    var serving: Serving
-    var accounts: Accounts
+    private let parts: UnsafeMutablePointer<Parts>
     private var outputs: [InferenceOutput] = []
     private var lastStream: UInt64 = 0
     private var violations: UInt64 = 0
@@ -94,12 +91,41 @@ public struct Inference: ~Copyable {
         configuration: InferenceConfiguration, identity: borrowing Identity, generator: Generator,
         at now: Instant, wallClock: UnixTime
     ) {
-        self.configuration = configuration
+        let shared = SharedConfiguration(configuration)
         self.identity = identity.copy()
         clock = WallClock(time: wallClock, at: now)
-        accounts = Accounts(config: configuration, local: identity.id)
-        calling = Calling(config: configuration, local: identity.id, generator: generator)
-        serving = Serving(config: configuration, local: identity.id)
+        parts = .allocate(capacity: 1)
+        parts.initialize(
+            to: Parts(
+                calling: Calling(shared, local: identity.id, generator: generator),
+                serving: Serving(shared, local: identity.id),
+                accounts: Accounts(shared, local: identity.id)))
+    }
+
+    deinit {
+        parts.deinitialize(count: 1)
+        parts.deallocate()
+    }
+
+    /// Behind a pointer, lest every field of theirs be one of each value that holds an inference:
+    /// the compiler takes minutes for the node otherwise.
+    private struct Parts {
+        var calling: Calling
+        var serving: Serving
+        var accounts: Accounts
+    }
+
+    var calling: Calling {
+        _read { yield parts.pointee.calling }
+        nonmutating _modify { yield &parts.pointee.calling }
+    }
+    var serving: Serving {
+        _read { yield parts.pointee.serving }
+        nonmutating _modify { yield &parts.pointee.serving }
+    }
+    var accounts: Accounts {
+        _read { yield parts.pointee.accounts }
+        nonmutating _modify { yield &parts.pointee.accounts }
     }
 
     /// What is to be done, in order; empty afterwards.

@@ -123,3 +123,6 @@ public struct InferenceConfiguration: Sendable {
     /// Peers with whom balances are kept in memory (a guess).
     public var accountsMax = 16_384
 }
+
+/// As the parts of inference share it.
+typealias SharedConfiguration = Shared<InferenceConfiguration>

@@ -10,18 +10,18 @@ struct Carrier {
 
     private var peers: [SessionID: PeerHandle] = [:]
     private var dials: [SessionID: SocketAddress] = [:]
-    private var streams: [ContentStream: StreamID] = [:]
-    private var tokens: [StreamID: ContentStream] = [:]
+    private var streams: [StreamToken: StreamID] = [:]
+    private var tokens: [StreamID: StreamToken] = [:]
     /// The streams of each session, in the order in which they were opened.
-    private var tokensOf: [SessionID: [ContentStream]] = [:]
+    private var tokensOf: [SessionID: [StreamToken]] = [:]
     /// Streams that the peer opened and whose first byte has not come yet.
     private var unnamed: Set<StreamID> = []
     /// Streams of which one direction has ended in order.
-    private var halfClosed: [ContentStream: Direction] = [:]
+    private var halfClosed: [StreamToken: Direction] = [:]
     /// Streams that are to be opened once their session is connected.
-    private var waiting: [SessionID: [(token: ContentStream, priority: StreamPriority)]] = [:]
+    private var waiting: [SessionID: [(token: StreamToken, priority: StreamPriority)]] = [:]
     private var isConnected: Set<SessionID> = []
-    private var written: [ContentStream] = []
+    private var written: [StreamToken] = []
 
     // MARK: Sessions
 
@@ -50,7 +50,7 @@ struct Carrier {
     }
 
     /// Forgets a session; returns its streams that were still in use.
-    mutating func ended(_ session: SessionID) -> [ContentStream] {
+    mutating func ended(_ session: SessionID) -> [StreamToken] {
         peers[session] = nil
         dials[session] = nil
         isConnected.remove(session)
@@ -70,14 +70,13 @@ struct Carrier {
 
     // MARK: Streams
 
-    mutating func waits(_ token: ContentStream, _ priority: StreamPriority, for session: SessionID)
-    {
+    mutating func waits(_ token: StreamToken, _ priority: StreamPriority, for session: SessionID) {
         waiting[session, default: []].append((token, priority))
     }
 
     mutating func takeWaiting(
         for session: SessionID
-    ) -> [(token: ContentStream, priority: StreamPriority)] {
+    ) -> [(token: StreamToken, priority: StreamPriority)] {
         waiting.removeValue(forKey: session) ?? []
     }
 
@@ -85,27 +84,27 @@ struct Carrier {
 
     func isUnnamed(_ stream: StreamID) -> Bool { unnamed.contains(stream) }
 
-    mutating func opened(_ stream: StreamID, _ token: ContentStream) {
+    mutating func opened(_ stream: StreamID, _ token: StreamToken) {
         unnamed.remove(stream)
         streams[token] = stream
         tokens[stream] = token
         tokensOf[stream.session, default: []].append(token)
     }
 
-    mutating func wrote(_ token: ContentStream) {
+    mutating func wrote(_ token: StreamToken) {
         if written.last != token { written.append(token) }
     }
 
     /// A stream that was written to and whose room was not told of since.
-    mutating func takeWritten() -> ContentStream? { written.popLast() }
+    mutating func takeWritten() -> StreamToken? { written.popLast() }
 
     mutating func dropUnnamed(_ stream: StreamID) { unnamed.remove(stream) }
 
-    func stream(_ token: ContentStream) -> StreamID? { streams[token] }
-    func token(_ stream: StreamID) -> ContentStream? { tokens[stream] }
+    func stream(_ token: StreamToken) -> StreamID? { streams[token] }
+    func token(_ stream: StreamID) -> StreamToken? { tokens[stream] }
 
     /// One direction ended in order; with the other one, the stream is over.
-    mutating func finished(_ token: ContentStream, _ direction: Direction) {
+    mutating func finished(_ token: StreamToken, _ direction: Direction) {
         if let other = halfClosed[token], other != direction {
             closed(token)
         } else if streams[token] != nil {
@@ -113,7 +112,7 @@ struct Carrier {
         }
     }
 
-    mutating func closed(_ token: ContentStream) {
+    mutating func closed(_ token: StreamToken) {
         halfClosed[token] = nil
         guard let stream = streams.removeValue(forKey: token) else { return }
         tokens[stream] = nil

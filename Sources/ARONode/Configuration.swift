@@ -1,6 +1,7 @@
 /// Every number that an operator or a scenario may set; each part documents the origins of its own.
 
 import AROContent
+import AROInference
 import AROOverlay
 import AROPrimitives
 import AROTransport
@@ -15,10 +16,15 @@ public struct Configuration: Sendable {
     public var kademlia = KademliaConfiguration()
     public var exchange = ExchangeConfiguration()
     public var gossip = GossipConfiguration()
+    public var inference = InferenceConfiguration()
     /// What we offer from the start; addresses and network coordinate are filled in.
     public var offer = Offer()
     /// Providers that one search of a fetch looks for. A guess: half of what a fetch asks at once.
     public var providersWanted = 8
+    /// Providers of a model that one search looks for, and how many known by gossip make it needless.
+    /// Guesses: enough to choose among, and enough to begin with.
+    public var modelProvidersWanted = 16
+    public var modelProvidersEnough = 4
     /// Subscribers of a topic that one search looks for. A guess: an active view and spares.
     public var subscribersWanted = 16
     /// Bytes that are taken from one stream at a time, so that many streams share the node evenly.

@@ -3,6 +3,7 @@
 
 import AROPrimitives
 import AROContent
+import AROInference
 
 /// Everything that one call of ``Node/handle(_:at:into:)`` wants done.
 public struct Outbox: ~Copyable {
@@ -24,11 +25,15 @@ public struct Outbox: ~Copyable {
 public enum Effect: Sendable {
     case reply(RequestID, Reply)
     case disk(DiskRequest)
+    /// Something for a model server; replies come back as ``Input/backend(_:)``.
+    case backend(BackendRequest)
+    /// Keep this of a call; not answered.
+    case record(LedgerEntry)
 }
 
 /// Why the node wants to be called again, for logs and profiles.
 public struct Wake: Hashable, Sendable {
-    public enum Reason: UInt8, Sendable { case transport, overlay, content, gossip }
+    public enum Reason: UInt8, Sendable { case transport, overlay, content, gossip, inference }
     public var at: Instant
     public var reason: Reason
     public init(at: Instant, reason: Reason) { (self.at, self.reason) = (at, reason) }

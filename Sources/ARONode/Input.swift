@@ -2,6 +2,7 @@
 
 import AROPrimitives
 import AROContent
+import AROInference
 
 public enum Input: ~Escapable {
     /// A datagram arrived. Its bytes are only borrowed.
@@ -12,6 +13,8 @@ public enum Input: ~Escapable {
     case cancel(RequestID)
     /// The answer to one of the node's ``Effect/disk(_:)``.
     case disk(DiskReply)
+    /// The answer to one of the node's ``Effect/backend(_:)``.
+    case backend(BackendReply)
     /// The time of day, for signed dates. Sent at the start and at least once a minute.
     case wallClock(UnixTime)
     /// Say goodbye to every peer; nothing is sent afterwards.

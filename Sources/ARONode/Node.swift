@@ -5,13 +5,15 @@
 
 import AROContent
 import AROCrypto
+import AROOverlay
 import AROPrimitives
 import AROTransport
 import AROWire
 
 public struct Node: ~Copyable {
     public let id: PeerID
-    let configuration: Configuration
+    private let shared: Shared<Configuration>
+    var configuration: Configuration { shared.value }
     var transport: Transport
     var participant: Participant
     var book = PeerBook()
@@ -30,21 +32,22 @@ public struct Node: ~Copyable {
     ///   - identity: the node's key pair.
     ///   - entropy: the source of keys and nonces; seeded for a simulated world.
     ///   - seed: the seed of every decision by chance.
+    ///   - pool: for the nodes of a simulated world; nil for one of its own.
     public init(
         configuration: Configuration, identity: consuming Identity, entropy: consuming Entropy,
-        seed: UInt64, at now: Instant, wallClock: UnixTime
+        seed: UInt64, pool: StatementPool? = nil, at now: Instant, wallClock: UnixTime
     ) {
         var generator = Generator(seed: seed)
         var transportConfiguration = configuration.transport
         transportConfiguration.endpoint.servesDHT = configuration.servesDHT
         id = identity.id
-        self.configuration = configuration
+        shared = Shared(configuration)
         transport = Transport(
             configuration: transportConfiguration, identity: identity.copy(), entropy: entropy,
             generator: generator.fork("transport"), at: now, wallClock: wallClock)
         participant = Participant(
-            configuration: configuration, identity: identity, seed: generator.next(), at: now,
-            wallClock: wallClock)
+            configuration: configuration, identity: identity, seed: generator.next(),
+            pool: pool, at: now, wallClock: wallClock)
     }
 
     /// Takes one input. `now` must never go back. Effects other than packets are appended to
@@ -68,6 +71,7 @@ public struct Node: ~Copyable {
         case .request(let request, let id): tell(.request(request, id), at: now)
         case .cancel(let id): tell(.cancel(id), at: now)
         case .disk(let reply): tell(.disk(reply), at: now)
+        case .backend(let reply): tell(.backend(reply), at: now)
         case .wallClock(let time):
             transport.wallClockChanged(to: time, at: now)
             tell(.wallClock(time), at: now)
@@ -232,14 +236,15 @@ extension Node {
             if read.isFinished { refuse(stream) }
             return false
         }
-        guard StreamProtocol(rawValue: first) == .content,
+        guard let purpose = StreamProtocol(rawValue: first),
             let peer = carrier.peer(of: stream.session)
         else {
             refuse(stream)
             return false
         }
         let name = participant.streamAccepted(
-            from: peer, room: transport.room(in: stream), at: now, book: &book, into: &outbox)
+            purpose, from: peer, room: transport.room(in: stream), at: now, book: &book,
+            into: &outbox)
         carrier.opened(stream, name)
         return true
     }
@@ -253,7 +258,7 @@ extension Node {
     }
 
     private static func carryStream(
-        _ stream: StreamID, _ token: ContentStream, atMost count: Int,
+        _ stream: StreamID, _ token: StreamToken, atMost count: Int,
         of transport: inout Transport, to participant: inout Participant,
         _ book: inout PeerBook, _ outbox: inout ParticipantOutbox, at now: Instant
     ) -> (count: Int, isFinished: Bool) {
@@ -266,7 +271,7 @@ extension Node {
 
     /// The writer keeps count of the room it was told of; what it wrote may have left some. Where none
     /// is left, having asked makes the transport tell when there is again.
-    private mutating func tellRoom(of token: ContentStream, at now: Instant) {
+    private mutating func tellRoom(of token: StreamToken, at now: Instant) {
         guard let stream = carrier.stream(token) else { return }
         let room = transport.room(in: stream)
         if room > 0 { tell(.streamWritable(token, room: room), at: now) }
@@ -315,6 +320,8 @@ extension Node {
             case .release(let token): abandon(token, resets: false)
             case .reply(let id, let reply): outbox.effects.append(.reply(id, reply))
             case .disk(let request): outbox.effects.append(.disk(request))
+            case .backend(let request): outbox.effects.append(.backend(request))
+            case .record(let entry): outbox.effects.append(.record(entry))
             }
         }
     }
@@ -342,13 +349,13 @@ extension Node {
         to peer: PeerHandle, message: RawSpan, at now: Instant
     ) -> SessionID {
         let session = transport.connect(
-            to: book.id(peer), addresses: book.addresses(peer), first: message, at: now)
+            to: book.id(peer), addresses: Array(book.addresses(peer)), first: message, at: now)
         carrier.connecting(session, to: peer)
         return session
     }
 
     private mutating func openStream(
-        _ token: ContentStream, to peer: PeerHandle, _ priority: StreamPriority, at now: Instant
+        _ token: StreamToken, to peer: PeerHandle, _ priority: StreamPriority, at now: Instant
     ) {
         let session =
             transport.session(with: book.id(peer)) ?? connect(to: peer, message: RawSpan(), at: now)
@@ -363,7 +370,7 @@ extension Node {
     }
 
     /// - Parameter resets: whether what was written is taken back, too.
-    private mutating func abandon(_ token: ContentStream, resets: Bool) {
+    private mutating func abandon(_ token: StreamToken, resets: Bool) {
         guard let stream = carrier.stream(token) else { return }
         carrier.closed(token)
         if resets { transport.reset(stream, code: CloseCode.firstApplication) }

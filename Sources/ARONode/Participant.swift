@@ -5,6 +5,7 @@
 
 import AROContent
 import AROCrypto
+import AROInference
 import AROOverlay
 import AROPrimitives
 import AROWire
@@ -12,14 +13,20 @@ import AROWire
 public struct Participant: ~Copyable {
     public let id: PeerID
     let identity: Identity
-    let configuration: Configuration
+    private let shared: Shared<Configuration>
+    var configuration: Configuration { shared.value }
     var kademlia: Kademlia
     var exchange: Exchange
     var gossip: Gossip
+    var inference: Inference
     var requests = RequestTable()
     var audience = Audience()
     var joins = Joins()
     var ownAddresses: OwnAddresses
+    /// What we offer, apart from the models that are served.
+    var baseOffer: Offer
+    /// Searches of the DHT for providers of models.
+    var modelSearches: [String] = []
     /// What the parts wanted done lately; drained by the switchboard.
     var kademliaOut = KademliaOutbox()
     var gossipOut = GossipOutbox()
@@ -27,12 +34,13 @@ public struct Participant: ~Copyable {
     var isIsolated = false
     /// Posts of ours that nobody else was there to hear.
     var unheardPosts: UInt64 = 0
-    /// Breaches of the content exchange by peers.
+    /// Breaches of the content exchange and of inference by peers.
     var misconduct: UInt64 = 0
 
+    /// - Parameter pool: for the nodes of a simulated world; nil for one of its own.
     public init(
         configuration: Configuration, identity: consuming Identity, seed: UInt64,
-        at now: Instant, wallClock: UnixTime
+        pool: StatementPool? = nil, at now: Instant, wallClock: UnixTime
     ) {
         var generator = Generator(seed: seed)
         id = identity.id
@@ -43,14 +51,18 @@ public struct Participant: ~Copyable {
         exchange = Exchange(
             configuration: configuration.exchange, generator: generator.fork("exchange"))
         gossip = Gossip(
-            configuration: configuration.gossip, local: identity.id, generator: &generator,
-            at: now, wallClock: wallClock)
+            configuration: configuration.gossip, local: identity.id, pool: pool,
+            generator: &generator, at: now, wallClock: wallClock)
+        inference = Inference(
+            configuration: configuration.inference, identity: identity,
+            generator: generator.fork("inference"), at: now, wallClock: wallClock)
         ownAddresses = OwnAddresses(listening: configuration.addresses)
         kademlia.addresses = ownAddresses.best
         gossip.addresses = ownAddresses.best
         var nobody = PeerBook()
-        gossip.begin(configuration.ownOffer, at: now, book: &nobody)
-        self.configuration = configuration
+        baseOffer = configuration.ownOffer
+        gossip.begin(baseOffer, at: now, book: &nobody)
+        shared = Shared(configuration)
         self.identity = identity
     }
 
@@ -65,10 +77,12 @@ public struct Participant: ~Copyable {
         case .peerGone(let peer):
             kademlia.peerGone(peer, at: now, book: &book, into: &kademliaOut)
             exchange.peerUnreachable(peer, at: now)
+            inference.peerUnreachable(peer, at: now)
             gossip.peerGone(peer, at: now, book: &book, identity: identity, into: &gossipOut)
         case .peerUnreachable(let peer):
             kademlia.peerUnreachable(peer, at: now, book: &book, into: &kademliaOut)
             exchange.peerUnreachable(peer, at: now)
+            inference.peerUnreachable(peer, at: now)
             gossip.peerUnreachable(
                 peer, at: now, book: &book, identity: identity, into: &gossipOut)
         case .dialed(let address, let peer):
@@ -82,13 +96,29 @@ public struct Participant: ~Copyable {
         case .message(let bytes, let peer):
             received(bytes, from: peer, at: now, book: &book)
         case .streamOpened(let stream, let room):
-            exchange.streamOpened(stream, room: room, at: now)
+            if Inference.names(stream) {
+                inference.streamOpened(stream, room: room, at: now)
+            } else {
+                exchange.streamOpened(stream, room: room, at: now)
+            }
         case .streamReceived(let stream, let bytes, let isFinished):
-            exchange.streamReceived(stream, bytes, isFinished: isFinished, at: now)
+            if Inference.names(stream) {
+                inference.streamReceived(stream, bytes, isFinished: isFinished, at: now)
+            } else {
+                exchange.streamReceived(stream, bytes, isFinished: isFinished, at: now)
+            }
         case .streamWritable(let stream, let room):
-            exchange.streamWritable(stream, room: room, at: now)
+            if Inference.names(stream) {
+                inference.streamWritable(stream, room: room, at: now)
+            } else {
+                exchange.streamWritable(stream, room: room, at: now)
+            }
         case .streamReset(let stream):
-            exchange.streamReset(stream, at: now)
+            if Inference.names(stream) {
+                inference.streamReset(stream, at: now)
+            } else {
+                exchange.streamReset(stream, at: now)
+            }
         case .deadline:
             deadlinePassed(at: now, book: &book)
         case .request(let request, let id):
@@ -97,47 +127,58 @@ public struct Participant: ~Copyable {
             cancel(id, at: now, book: &book)
         case .disk(let reply):
             exchange.diskReplied(reply, at: now)
+        case .backend(let reply):
+            inference.backendReplied(reply, at: now)
         case .wallClock(let time):
             kademlia.wallClockRead(time, at: now)
             gossip.wallClockRead(time, at: now)
+            inference.wallClockRead(time, at: now)
         }
         route(at: now, book: &book, into: &outbox)
     }
 
-    /// A peer opened a stream for content, and its first byte was read. Returns its name.
+    /// A peer opened a stream, whose first byte said what it is for. Returns its name.
     public mutating func streamAccepted(
-        from peer: PeerHandle, room: Int, at now: Instant, book: inout PeerBook,
-        into outbox: inout ParticipantOutbox
-    ) -> ContentStream {
-        let stream = exchange.streamAccepted(from: peer, room: room, at: now)
+        _ purpose: StreamProtocol, from peer: PeerHandle, room: Int, at now: Instant,
+        book: inout PeerBook, into outbox: inout ParticipantOutbox
+    ) -> StreamToken {
+        let stream =
+            switch purpose {
+            case .content: exchange.streamAccepted(from: peer, room: room, at: now)
+            case .inference:
+                inference.streamAccepted(from: peer, book.id(peer), room: room, at: now)
+            }
         route(at: now, book: &book, into: &outbox)
         return stream
     }
 
-    /// Streams are ended with a word of explanation, fetches without an event.
+    /// Streams are ended with a word of explanation, fetches without an event, calls with one.
     public mutating func shutDown(
         at now: Instant, book: inout PeerBook, into outbox: inout ParticipantOutbox
     ) {
         exchange.shutDown(at: now)
+        inference.shutDown(at: now)
         gossip.leave(at: now, book: &book, identity: identity, into: &gossipOut)
         route(at: now, book: &book, into: &outbox)
     }
 
     /// When the participant wants ``ParticipantInput/deadline``, and why.
     public var nextDeadline: Wake? {
-        var next = kademlia.nextDeadline.map { Wake(at: $0, reason: .overlay) }
-        for (at, reason) in [
-            (exchange.nextDeadline, Wake.Reason.content), (gossip.nextDeadline, .gossip),
-        ] {
-            if let at, at < next?.at ?? .distantFuture { next = Wake(at: at, reason: reason) }
+        var next = Wake(at: .distantFuture, reason: .overlay)
+        if let at = kademlia.nextDeadline { next.at = at }
+        if let at = exchange.nextDeadline, at < next.at { next = Wake(at: at, reason: .content) }
+        if let at = gossip.nextDeadline, at < next.at { next = Wake(at: at, reason: .gossip) }
+        if let at = inference.nextDeadline, at < next.at {
+            next = Wake(at: at, reason: .inference)
         }
-        return next
+        return next.at == .distantFuture ? nil : next
     }
 
     /// Every peer that must stay in the book. The outbox must have been drained.
     public func forEachUsedHandle(_ body: (PeerHandle) -> Void) {
         kademlia.forEachUsedHandle(body)
         exchange.markUsed(body)
+        inference.markUsed(body)
         joins.forEachUsedHandle(body)
         gossip.forEachUsedHandle(body)
         ownAddresses.forEachUsedHandle(body)
@@ -149,8 +190,7 @@ public struct Participant: ~Copyable {
         _ peer: PeerHandle, _ facts: PeerFacts, at now: Instant, book: inout PeerBook
     ) {
         isIsolated = false
-        if let observed = facts.observedAddress {
-            ownAddresses.reported(observed, by: peer)
+        if let observed = facts.observedAddress, ownAddresses.reported(observed, by: peer) {
             kademlia.addresses = ownAddresses.best
             gossip.addresses = ownAddresses.best
             gossip.nat = ownAddresses.nat
@@ -183,6 +223,7 @@ public struct Participant: ~Copyable {
             kademlia.deadlinePassed(at: now, book: &book, identity: identity, into: &kademliaOut)
         }
         if let at = exchange.nextDeadline, at <= now { exchange.deadlinePassed(at: now) }
+        if let at = inference.nextDeadline, at <= now { inference.deadlinePassed(at: now) }
         if let at = gossip.nextDeadline, at <= now {
             gossip.deadlinePassed(at: now, book: &book, identity: identity, into: &gossipOut)
         }

@@ -2,6 +2,7 @@
 /// is the transport; a simulated world of many nodes is the carrier itself and spares the sessions.
 
 import AROContent
+import AROInference
 import AROPrimitives
 import AROTransport
 
@@ -20,18 +21,19 @@ public enum ParticipantInput: ~Escapable {
     /// An unreliable message.
     case message(RawSpan, from: PeerHandle)
     /// A stream that we asked for is open and takes that many bytes. (One that a peer opened comes by
-    /// ``Participant/streamAccepted(from:room:at:book:into:)``, which names it.)
-    case streamOpened(ContentStream, room: Int)
+    /// ``Participant/streamAccepted(_:from:room:at:book:into:)``, which names it.)
+    case streamOpened(StreamToken, room: Int)
     /// - Parameter isFinished: the peer writes nothing more.
-    case streamReceived(ContentStream, RawSpan, isFinished: Bool)
+    case streamReceived(StreamToken, RawSpan, isFinished: Bool)
     /// A stream takes that many bytes now.
-    case streamWritable(ContentStream, room: Int)
+    case streamWritable(StreamToken, room: Int)
     /// A stream ended before its time, by the peer or with its session.
-    case streamReset(ContentStream)
+    case streamReset(StreamToken)
     case deadline
     case request(Request, RequestID)
     case cancel(RequestID)
     case disk(DiskReply)
+    case backend(BackendReply)
     case wallClock(UnixTime)
 }
 
@@ -64,15 +66,17 @@ public enum ParticipantEffect: Sendable {
     case hangUp(PeerHandle)
     /// Open a session with whoever is at an address.
     case dial(SocketAddress)
-    case openStream(ContentStream, PeerHandle, StreamPriority)
+    case openStream(StreamToken, PeerHandle, StreamPriority)
     /// Queue bytes on a stream, which keeps the array; with `isFinal` nothing is written after them.
-    case write(ContentStream, [UInt8], isFinal: Bool)
+    case write(StreamToken, [UInt8], isFinal: Bool)
     /// Abandon both directions. The name is not used again.
-    case reset(ContentStream)
+    case reset(StreamToken)
     /// Deliver what was written, throw away what still comes. The name is not used again.
-    case release(ContentStream)
+    case release(StreamToken)
     case reply(RequestID, Reply)
     case disk(DiskRequest)
+    case backend(BackendRequest)
+    case record(LedgerEntry)
 }
 
 extension ParticipantEffect {

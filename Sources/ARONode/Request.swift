@@ -4,6 +4,7 @@
 /// (``Reply/isFinal``). Cancelling a request ends it without a final reply.
 
 import AROContent
+import AROInference
 import AROOverlay
 import AROPrimitives
 import AROWire
@@ -48,11 +49,25 @@ public enum Request: Sendable {
     /// Subscribe to a topic. Replies: ``Reply/topic(_:)`` until cancelled. Say by ``consumed(_:_:)``
     /// when posts were taken: only so many are given ahead.
     case subscribe(TopicID, SubscriptionOptions)
-    /// The subscriber with this request took so many posts, or who watches members so many changes.
-    /// Replies: `done`.
+    /// The subscriber with this request took so many posts, who watches members so many changes, or
+    /// the user of this call so many bytes of output. Replies: `done`.
     case consumed(RequestID, Int)
     /// Publish a post. Replies: ``Reply/published(sequence:neighbours:)``.
     case post(TopicID, [UInt8])
+    /// Answer calls of these models from now on, and of no others: each by ``Effect/backend(_:)``.
+    /// Replies: `done`.
+    case serve([ServedModel])
+    /// Call a model. Replies: ``Reply/call(_:)`` until finished or failed. Say by ``consumed(_:_:)``
+    /// when bytes of output were taken: only so many are given ahead. Cancelling hangs up.
+    case call(CallRequest)
+    /// The call with this request was interrupted and is to go on with this body. Replies: `done`.
+    case resume(RequestID, body: [UInt8])
+    /// The models that are offered by anyone known. Replies: ``Reply/models(_:)``.
+    case models
+    /// How we stand with those we served and were served by. Replies: ``Reply/accounts(_:)``.
+    case accounts
+    /// What earlier lives recorded; before the first call. Replies: `done`.
+    case restore(Ledger)
 }
 
 public enum Reply: Sendable {
@@ -74,6 +89,9 @@ public enum Reply: Sendable {
     case topic(TopicNews)
     /// A post went to so many others in the topic; to nobody yet where there is none.
     case published(sequence: UInt64, neighbours: Int)
+    case call(CallEvent)
+    case models([ModelStatus])
+    case accounts([PeerBalance])
     case done
     case failed(RequestFailure)
 
@@ -81,6 +99,7 @@ public enum Reply: Sendable {
         switch self {
         case .provider, .memberChanged, .membersMissed, .topic: false
         case .fetch(let event): event.isFinal
+        case .call(let event): event.isFinal
         default: true
         }
     }
@@ -146,6 +165,9 @@ public struct PeerStatus: Hashable, Sendable {
     /// Smoothed round-trip time, where it was measured.
     public var roundTrip: Duration?
     public var bytesIn, bytesOut: UInt64
+    /// Packets of the session that is open, and how many of them were given up for lost.
+    public var packetsOut: UInt64 = 0
+    public var packetsLost: UInt64 = 0
 
     public init(
         id: PeerID, address: SocketAddress, isConnected: Bool, isInTable: Bool,

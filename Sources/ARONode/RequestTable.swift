@@ -11,6 +11,8 @@ enum Purpose: Hashable, Sendable {
     case exchange(CID)
     /// A topic looks for its subscribers.
     case topic(TopicID)
+    /// Calls look for who offers a model.
+    case model(String)
 }
 
 struct RequestTable: Sendable {

@@ -2,6 +2,7 @@
 /// user's requests into both. It only routes; every decision is made elsewhere.
 
 import AROContent
+import AROInference
 import AROOverlay
 import AROPrimitives
 import AROWire
@@ -53,17 +54,21 @@ extension Participant {
             guard !audience.watches(id) else { break }
             outbox.effects.append(.reply(id, .failed(.tooManyRequests)))
         case .offer(let offer):
-            gossip.offer(offer, at: now, book: &book, identity: identity, into: &gossipOut)
+            baseOffer = offer
+            refreshOffer(at: now, book: &book)
             outbox.effects.append(.reply(id, .done))
         case .subscribe(let topic, let options):
             subscribe(id, to: topic, options, at: now, book: &book, into: &outbox)
         case .consumed(let listener, let count):
             consumed(listener, count, at: now, book: &book, into: &outbox)
+            inference.consumed(count, of: CallID(number: listener.number), at: now)
             outbox.effects.append(.reply(id, .done))
         case .post(let topic, let payload):
             post(payload, in: topic, id, at: now, book: &book, into: &outbox)
         case .members:
             outbox.effects.append(.reply(id, .members(memberStatus(at: now, book: book))))
+        case .serve, .call, .resume, .models, .accounts, .restore:
+            beginInference(request, id, at: now, book: book, into: &outbox)
         case .peers, .status:
             preconditionFailure("answered by the node, which knows the sessions")
         }
@@ -74,6 +79,7 @@ extension Participant {
         joins.cancelled(id)
         if let operation = requests.cancelled(id) { kademlia.cancel(operation, at: now) }
         exchange.cancel(FetchID(number: id.number), at: now)
+        inference.cancel(CallID(number: id.number), at: now)
     }
 
     mutating func startJoins(at now: Instant, book: inout PeerBook) {
@@ -104,21 +110,21 @@ extension Participant {
             for output in exchange.takeOutputs() {
                 carry(output, at: now, book: &book, into: &outbox)
             }
+            drainInference(at: now, book: &book, into: &outbox)
         } while !kademliaOut.isEmpty || !gossipOut.isEmpty
     }
 
     private mutating func drainKademlia(
         at now: Instant, book: inout PeerBook, into outbox: inout ParticipantOutbox
     ) {
+        guard !kademliaOut.isEmpty else { return }
         let base = outbox.bytes.count
         outbox.bytes += kademliaOut.bytes
         for send in kademliaOut.sends {
             let range = base + send.range.lowerBound..<base + send.range.upperBound
             outbox.effects.append(.send(send.peer, range))
         }
-        let events = kademliaOut.events
-        kademliaOut.removeAll()
-        for event in events { carry(event, at: now, book: &book, into: &outbox) }
+        for event in kademliaOut.takeAll() { carry(event, at: now, book: &book, into: &outbox) }
     }
 
     private mutating func carry(
@@ -141,6 +147,10 @@ extension Participant {
                 gossip.found(
                     [peer], in: topic, at: now, book: &book, identity: identity,
                     into: &gossipOut)
+            case .model(let name)?:
+                guard !isSelf else { break }
+                let candidate = candidate(peer, for: name, book: book)
+                inference.candidatesFound(name, [candidate], at: now)
             case nil: break
             }
         case .ended(let operation, let outcome, let report):
@@ -152,6 +162,9 @@ extension Participant {
                     outbox.effects.append(.reply(id, reply(outcome, report, book)))
                 }
             case .exchange(let cid)?: exchange.providerSearchEnded(cid, at: now)
+            case .model(let name)?:
+                modelSearches.removeAll { $0 == name }
+                inference.candidateSearchEnded(name, at: now)
             case .topic?, nil: break
             }
         case .roundTrip(let peer, let time): gossip.measured(time, to: peer, at: now, book: book)

@@ -18,7 +18,8 @@ struct AroSim: ParsableCommand {
             """,
         subcommands: [
             Run.self, Check.self, List.self, SweepCommand.self, Merge.self, Verify.self,
-            Replay.self, Trace.self, Diff.self, Hunt.self, Shrink.self, Compare.self, Bench.self,
+            Replay.self, Trace.self, Diff.self, Hunt.self, Shrink.self, Plot.self, Compare.self,
+            Bench.self,
             Work.self,
         ])
 

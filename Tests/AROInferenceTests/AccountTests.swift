@@ -177,7 +177,8 @@ struct AccountTests {
         let caller = Identity(from: &entropy)
         let provider = Identity(from: &entropy)
         let time = UnixTime(seconds: 1_800_000_000)
-        var accounts = Accounts(config: InferenceConfiguration(), local: provider.id)
+        var accounts = Accounts(
+            SharedConfiguration(InferenceConfiguration()), local: provider.id)
         /// Whether a receipt's answer with this voucher is taken.
         func pay(
             _ key: UInt64, _ voucher: Voucher?, _ caller: borrowing Identity,

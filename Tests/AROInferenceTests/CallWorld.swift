@@ -35,9 +35,6 @@ struct ModelServer {
     var jobs: [BackendToken: Job] = [:]
 }
 
-/// A provider or caller by hand: is given the bytes of each stream, says what to write.
-typealias Rogue = (_ message: [UInt8]) -> [UInt8]
-
 final class TestNode {
     var inference: Inference
     let id: PeerID
@@ -49,7 +46,7 @@ final class TestNode {
     var offers: [ModelOffer] = []
     var misbehaved: [CallViolation] = []
     var isDown = false
-    /// Messages that a hostile node writes once a stream to it is open, and what it does next.
+    /// What a hostile node answers to messages, by hand.
     var rogue: ((_ received: [CallerMessage]) -> [[UInt8]])?
     var rogueDecoders: [StreamToken: CallerMessageDecoder] = [:]
     var lastRogue: UInt64 = 0

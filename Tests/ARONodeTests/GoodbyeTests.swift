@@ -22,6 +22,8 @@ import Testing
         let hosts: [Host]
         private var now = Instant.origin
         /// Each takes a millisecond.
+        /// Hears and says nothing any more.
+        var isDead: Int?
         private var wire: [(at: Instant, to: Int, bytes: [UInt8])] = []
 
         init() {
@@ -40,6 +42,7 @@ import Testing
         }
 
         func tell(_ input: borrowing Input, to i: Int) {
+            guard i != isDead else { return }
             var outbox = Outbox()
             hosts[i].node.handle(input, at: now, into: &outbox)
             hosts[i].node.flush(at: now, into: &outbox)
@@ -58,7 +61,10 @@ import Testing
         func run(_ time: Duration) {
             let end = now + time
             while true {
-                let wakes = [0, 1].map { hosts[$0].node.nextDeadline?.at ?? .distantFuture }
+                let wakes = [0, 1].map {
+                    $0 == isDead
+                        ? .distantFuture : hosts[$0].node.nextDeadline?.at ?? .distantFuture
+                }
                 let next = min(wire.first?.at ?? .distantFuture, wakes[0], wakes[1])
                 guard next <= end else { break }
                 now = max(now, next)
@@ -74,12 +80,31 @@ import Testing
             now = end
         }
 
+        func sessions(of i: Int) -> Int {
+            hosts[i].replies.removeAll()
+            tell(.request(.status, RequestID(number: 98)), to: i)
+            guard case .status(let status)? = hosts[i].replies.last else { return -1 }
+            return status.sessions
+        }
+
         func members(of i: Int) -> [MemberStatus] {
             hosts[i].replies.removeAll()
             tell(.request(.members, RequestID(number: 99)), to: i)
             guard case .members(let members)? = hosts[i].replies.last else { return [] }
             return members
         }
+    }
+
+    @Test func theSessionOfAPeerThatDiedEndsWithTheVerdict() {
+        let couple = Couple()
+        couple.tell(
+            .request(.join([couple.hosts[0].address]), RequestID(number: 1)), to: 1)
+        couple.run(.seconds(10))
+        #expect(couple.sessions(of: 0) == 1)
+        couple.isDead = 1
+        couple.run(.seconds(15))
+        #expect(couple.members(of: 0).map(\.state) == [.failed])
+        #expect(couple.sessions(of: 0) == 0, "long before it would be idle")
     }
 
     @Test func whoShutsDownHasLeftForTheOthers() {

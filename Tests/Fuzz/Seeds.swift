@@ -32,6 +32,10 @@ extension Target {
         case .attestation: [Seeds.attestation().bytes]
         case .proof: [Proof(attestation: Seeds.attestation()).bytes]
         case .ranges, .walk, .connection, .transport, .overlay, .gossip, .serving, .fetch: []
+        case .callerMessages: Seeds.callerMessages
+        case .providerMessages: Seeds.providerMessages
+        case .receipts: [Seeds.receipt.bytes, Seeds.voucher.bytes]
+        case .inference: []
         }
     }
 }

@@ -9,6 +9,9 @@ enum Target: String, CaseIterable {
     case block, attestation, proof, walk
     case connection, transport
     case overlay, gossip, serving, fetch
+    case callerMessages = "caller-messages"
+    case providerMessages = "provider-messages"
+    case receipts, inference
 
     /// Takes one input; returns unless a property is broken.
     func run(_ bytes: [UInt8]) {
@@ -37,6 +40,10 @@ enum Target: String, CaseIterable {
         case .gossip: GossipTarget.run(bytes)
         case .serving: ServingTarget.run(bytes)
         case .fetch: FetchTarget.run(bytes)
+        case .callerMessages: CallTargets.callerMessages(bytes)
+        case .providerMessages: CallTargets.providerMessages(bytes)
+        case .receipts: CallTargets.receipts(bytes)
+        case .inference: InferenceTarget.run(bytes)
         }
     }
 }

@@ -27,7 +27,8 @@ enum CallingStep {
 }
 
 struct Calling {
-    let config: InferenceConfiguration
+    private let shared: SharedConfiguration
+    var config: InferenceConfiguration { shared.value }
     let local: PeerID
     var generator: Generator
     var steps: [CallingStep] = []
@@ -45,9 +46,10 @@ struct Calling {
     var hedgeAllowance: Int
     var counters = InferenceCounters()
 
-    init(config: InferenceConfiguration, local: PeerID, generator: Generator) {
-        (self.config, self.local, self.generator) = (config, local, generator)
-        conduct = Conduct(config: config)
+    init(_ shared: SharedConfiguration, local: PeerID, generator: Generator) {
+        (self.shared, self.local, self.generator) = (shared, local, generator)
+        let config = shared.value
+        conduct = Conduct(shared)
         warm = RecentProviders(max: config.conversationsMax)
         keys = RecentProviders(max: config.keysMax)
         hedgeAllowance = config.hedgeBurst * config.hedgeOneIn

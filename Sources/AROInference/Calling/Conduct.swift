@@ -18,7 +18,8 @@ struct Conduct {
         var refusesUntil: Instant?
     }
 
-    private let config: InferenceConfiguration
+    private let shared: SharedConfiguration
+    private var config: InferenceConfiguration { shared.value }
     private var rows: [PeerID: Row] = [:]
     private var order: [PeerID] = []
     private var oldest = 0
@@ -28,7 +29,7 @@ struct Conduct {
     private(set) var lateRatio: Int64 = 2_000
     private static let lateRatios: ClosedRange<Int64> = 1_200...8_000
 
-    init(config: InferenceConfiguration) { self.config = config }
+    init(_ shared: SharedConfiguration) { self.shared = shared }
 
     subscript(provider: PeerID) -> Row { rows[provider] ?? Row() }
 

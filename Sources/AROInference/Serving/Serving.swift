@@ -21,7 +21,8 @@ enum ServingStep {
 }
 
 struct Serving {
-    let config: InferenceConfiguration
+    private let shared: SharedConfiguration
+    var config: InferenceConfiguration { shared.value }
     let local: PeerID
     var steps: [ServingStep] = []
     var queues: [ModelQueue] = []
@@ -44,9 +45,9 @@ struct Serving {
     var runsFinished: UInt64 = 0
     var runsFailed: UInt64 = 0
 
-    init(config: InferenceConfiguration, local: PeerID) {
-        (self.config, self.local) = (config, local)
-        answered = Answered(max: config.answeredMax)
+    init(_ shared: SharedConfiguration, local: PeerID) {
+        (self.shared, self.local) = (shared, local)
+        answered = Answered(max: shared.value.answeredMax)
     }
 
     mutating func takeSteps() -> [ServingStep] {

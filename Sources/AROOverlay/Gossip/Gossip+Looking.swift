@@ -18,6 +18,11 @@ extension Gossip {
         announcements.entry(of: peer, book: book)
     }
 
+    /// Live members that offer a model of this name, and what they say of it.
+    public func providers(ofModel name: String) -> [(member: Member, model: ModelOffer)] {
+        announcements.providers(ofModel: name)
+    }
+
     /// Where we stand in the space of round-trip times; nil before the first measurement.
     public var coordinate: Coordinate? {
         coordinates.sampleCount > 0 ? coordinates.coordinate : nil
@@ -26,6 +31,8 @@ extension Gossip {
     /// The round trip to expect to a peer that is at this place.
     public func predict(to place: Coordinate) -> Duration { coordinates.predict(to: place) }
 
+    /// The neighbours, of the base overlay and of topics, for whose watch there was room.
+    public var watched: [PeerHandle] { detector.watched }
     public func isNeighbour(_ peer: PeerHandle) -> Bool { membership.isNeighbour(peer) }
     public func isSuspected(_ peer: PeerHandle) -> Bool { detector.state(of: peer) == .suspected }
     public func roundTrip(of peer: PeerHandle) -> Duration? { detector.roundTrip(of: peer) }

@@ -30,6 +30,8 @@ package protocol ContentServicing: Sendable {
 
     /// What lies below a root and a path, in order; blocks that are not here are waited for.
     func reader(_ options: FetchOptions, wait: @escaping BlockWait) -> ContentReader
+    /// The blocks of a walk, in order; blocks that are not here are waited for.
+    func blocks(_ walk: BlockWalk, repeats: Bool, wait: @escaping BlockWait) -> BlockReader
 
     /// Everything kept here under a name of its own, in a stable order.
     func roots() async throws -> [HeldRoot]

@@ -22,7 +22,9 @@ extension NodeHandle {
         path: String, progress: @escaping JobProgress = { _, _ in }
     ) async throws -> PutResult {
         try await announce(
-            content.importPath(StandardPaths.absolute(path), progress: progress))
+            importing(progress) { [content] progress in
+                try await content.importPath(StandardPaths.absolute(path), progress: progress)
+            })
     }
 
     /// Stores bytes as a file, like ``put(path:progress:)``.
@@ -32,7 +34,10 @@ extension NodeHandle {
         next: @escaping @Sendable () async throws -> [UInt8]?,
         progress: @escaping JobProgress = { _, _ in }
     ) async throws -> PutResult {
-        try await announce(content.importStream(next: next, progress: progress))
+        try await announce(
+            importing(progress) { [content] progress in
+                try await content.importStream(next: next, progress: progress)
+            })
     }
 
     public func put(bytes: [UInt8]) async throws -> PutResult {

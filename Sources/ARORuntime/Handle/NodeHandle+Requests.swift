@@ -49,10 +49,13 @@ extension NodeHandle {
     ///
     /// - Throws: `FetchFailure` or `RequestFailure`.
     public func fetch(_ options: FetchOptions) -> AsyncThrowingStream<FetchProgress, any Error> {
-        stream(.fetch(options)) { reply in
+        let number = transfers.begin(.fetching, root: options.root, path: options.path)
+        return stream(.fetch(options), atEnd: { [transfers] in transfers.end(number) }) { reply in
             guard case .fetch(let event) = reply else { return nil }
             switch event {
-            case .progress(let progress): return progress
+            case .progress(let progress):
+                self.transfers.fetched(number, progress)
+                return progress
             case .finished(let progress):
                 await self.fetched(options, progress)
                 return progress
@@ -124,11 +127,13 @@ extension NodeHandle {
 
     /// The replies as `map` reads them; ends with the final one.
     func stream<T: Sendable>(
-        _ request: Request, _ map: @escaping @Sendable (Reply) async throws -> T?
+        _ request: Request, atEnd: @escaping @Sendable () -> Void = {},
+        _ map: @escaping @Sendable (Reply) async throws -> T?
     ) -> AsyncThrowingStream<T, any Error> {
         let replies = loop.replies(to: request)
         return AsyncThrowingStream { continuation in
             let reading = Task {
+                defer { atEnd() }
                 do {
                     for await reply in replies {
                         if case .failed(let failure) = reply { throw failure }

@@ -22,10 +22,37 @@ extension NodeHandle {
         progress: @escaping @Sendable (FetchProgress) -> Void = { _ in },
         _ take: @escaping @Sendable (ExportStep) async throws -> Void
     ) async throws {
+        try await following(options, progress) { wait in
+            let reader = self.content.reader(options, wait: wait)
+            while let step = try await reader.step() { try await take(step) }
+        }
+    }
+
+    /// Fetches content and gives out the blocks of a walk through it, in order, as they come.
+    ///
+    /// - Parameters:
+    ///   - options: brings every block that `walk` visits.
+    ///   - repeats: whether a block comes as often as it is linked, else once.
+    package func streamBlocks(
+        _ options: FetchOptions, _ walk: BlockWalk, repeats: Bool,
+        progress: @escaping @Sendable (FetchProgress) -> Void = { _ in },
+        _ take: @escaping @Sendable (CID, [UInt8]) async throws -> Void
+    ) async throws {
+        try await following(options, progress) { wait in
+            let reader = self.content.blocks(walk, repeats: repeats, wait: wait)
+            while let (cid, bytes) = try await reader.next() { try await take(cid, bytes) }
+        }
+    }
+
+    /// Runs a fetch, and a reader that waits for what it brings.
+    private func following(
+        _ options: FetchOptions, _ progress: @escaping @Sendable (FetchProgress) -> Void,
+        _ read: @escaping @Sendable (_ wait: @escaping BlockWait) async throws -> Void
+    ) async throws {
         let news = FetchNews(isReadable: options.publisher == nil)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await self.follow(options, news, progress) }
-            group.addTask { try await self.export(options, news, progress, take) }
+            group.addTask { try await self.export(options, news, progress, read) }
             while try await group.next() != nil {}
         }
         if let failure = news.failure { throw failure }
@@ -49,20 +76,19 @@ extension NodeHandle {
     private func export(
         _ options: FetchOptions, _ news: FetchNews,
         _ progress: @escaping @Sendable (FetchProgress) -> Void,
-        _ take: @Sendable (ExportStep) async throws -> Void
+        _ read: @Sendable (_ wait: @escaping BlockWait) async throws -> Void
     ) async throws {
         try await news.untilReadable()
-        let reader = content.reader(options) { cid in
-            switch news.verdict(on: cid) {
-            case .look: break
-            case .wait: await news.next()
-            case .fetchAgain: await self.follow(options, news, progress)
-            case .gone: return false
-            }
-            return true
-        }
         do {
-            while let step = try await reader.step() { try await take(step) }
+            try await read { cid in
+                switch news.verdict(on: cid) {
+                case .look: break
+                case .wait: await news.next()
+                case .fetchAgain: await self.follow(options, news, progress)
+                case .gone: return false
+                }
+                return true
+            }
         } catch let failure as ContentFailure {
             throw news.reason(for: failure)
         }

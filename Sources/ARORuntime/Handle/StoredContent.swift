@@ -78,6 +78,10 @@ extension StoredContent {
         library.read(options.root, path: options.path, range: options.range, wait: wait)
     }
 
+    func blocks(_ walk: BlockWalk, repeats: Bool, wait: @escaping BlockWait) -> BlockReader {
+        library.blocks(walk, repeats: repeats, wait: wait)
+    }
+
     func entry(_ root: CID, path: [String]) async throws -> ContentEntry {
         let found = try await library.lookup(root, path: path)
         return try ContentEntry(

@@ -14,22 +14,6 @@ extension Scenario {
     static let occurrencesMax = 1_000_000
 }
 
-extension Scenario {
-    /// The same scenario with every fault that recurs written out: it runs alike, and can be made
-    /// smaller fault by fault.
-    var withDrawnFaults: Scenario {
-        var scenario = self
-        scenario.faults = []
-        for (i, fault) in faults.enumerated() {
-            var draws = Seeds(seed).generator("faults", UInt64(i))
-            for one in fault.occurrences(&draws) where one.at <= duration {
-                scenario.faults.append(Fault(at: one.at, kind: one.kind))
-            }
-        }
-        return scenario
-    }
-}
-
 extension Scenario.Fault {
     /// When it happens, and what, in order. A fault that was drawn is as exact as a written one.
     public func occurrences(_ chance: inout Generator) -> [(at: Duration, kind: Kind)] {
@@ -47,6 +31,20 @@ extension Scenario.Fault {
 }
 
 extension Scenario.Fault.Kind {
+    /// How long it lasts; nil where that is no question.
+    var span: Duration? {
+        switch self {
+        case .kill, .stop, .move: nil
+        case .restart(_, let span), .pause(_, let span), .slow(_, _, _, let span),
+            .stall(_, _, _, let span),
+            .isolate(_, let span), .partition(_, let span), .partitionGroup(_, let span),
+            .partitionBy(_, _, let span), .loss(_, let span), .clogLinks(_, let span),
+            .clog(_, let span), .swizzleClog(_, _, let span), .skew(_, _, _, let span),
+            .disk(_, _, let span):
+            span
+        }
+    }
+
     /// The same, for another while.
     func lasting(_ span: Duration) -> Self {
         switch self {
@@ -55,6 +53,8 @@ extension Scenario.Fault.Kind {
         case .pause(let who, _): .pause(who, lasting: span)
         case .slow(let who, let delay, let every, _):
             .slow(who, delay: delay, every: every, lasting: span)
+        case .stall(let who, let times, let apart, _):
+            .stall(who, times, apart: apart, lasting: span)
         case .isolate(let who, _): .isolate(who, lasting: span)
         case .partition(let shares, _): .partition(shares, lasting: span)
         case .partitionGroup(let group, _): .partitionGroup(group, lasting: span)

@@ -17,7 +17,6 @@ public struct RegionMatrix: Hashable, Sendable {
         case tooManyRegions(Int)
         case fieldCount(line: Int, found: Int, wanted: Int)
         case notANumber(line: Int, field: String)
-        case unknownColumn(String)
         /// No way between two regions, not even through a third.
         case unconnected(String, String)
 
@@ -29,7 +28,6 @@ public struct RegionMatrix: Hashable, Sendable {
                 "line \(line): \(found) fields where the head has \(wanted)"
             case .notANumber(let line, let field):
                 "line \(line): '\(field)' is no number of milliseconds"
-            case .unknownColumn(let name): "column '\(name)' has no row"
             case .unconnected(let a, let b): "no round-trip time between '\(a)' and '\(b)'"
             }
         }
@@ -37,7 +35,7 @@ public struct RegionMatrix: Hashable, Sendable {
 
     public static let countMax = 1_024
 
-    /// Reads the table. Regions that have a row and a column are kept. Where a value is missing,
+    /// Reads the table. Regions that have a column are kept. Where a value or a row is missing,
     /// the opposite direction's is taken, else the best way through one other region. Directions
     /// are averaged, so a pair has one round-trip time.
     public init(csv text: String) throws(Failure) {
@@ -93,10 +91,9 @@ private struct Table {
             named[fields[0]] = row
         }
         for (column, name) in head.dropFirst().enumerated() {
-            guard let row = named[name] else { throw .unknownColumn(name) }
             names.append(name)
             columns.append(column)
-            rows.append(row)
+            rows.append(named[name] ?? Array(repeating: nil, count: head.count - 1))
         }
     }
 

@@ -57,7 +57,7 @@ extension MessageNode {
     mutating func openStream(
         _ token: ContentStream, to peer: PeerHandle, at now: Instant, _ outbox: inout Outbox
     ) {
-        guard let i = sessions.find(peer, limits, at: now) else {
+        guard let i = sessions.find(peer, lifetimes, at: now) else {
             return connect(to: peer, first: RawSpan(), stream: token, at: now, into: &outbox)
         }
         guard !sessions.rows[i].isConnecting else {
@@ -198,10 +198,10 @@ extension MessageNode {
         _ packet: PlainPacket, _ number: UInt64, _ bytes: [UInt8], at now: Instant
     ) -> Int? {
         guard bytes.count > parcelHeader,
-            StreamProtocol(rawValue: bytes[parcelHeader]) == .content
+            let purpose = StreamProtocol(rawValue: bytes[parcelHeader])
         else { return nil }
         let token = participant.streamAccepted(
-            from: packet.sender, room: highWater, at: now, book: &commons.book,
+            purpose, from: packet.sender, room: highWater, at: now, book: &commons.book,
             into: &commons.outbox)
         streams.append(
             PlainStream(

@@ -17,6 +17,10 @@ extension Scenario {
             /// Stands nodes still again and again: for `delay`, every so often, for a while. Each
             /// has its own rhythm.
             case slow(Members, delay: Duration, every: Duration, lasting: Duration)
+            /// Holds back again and again what nodes send and are sent, while their timers go on:
+            /// the slow members of Lifeguard's experiments (2017, §5). Each time lasts, and lies
+            /// apart from the next, for one of ``Doublings`` drawn anew.
+            case stall(Members, Doublings, apart: Doublings, lasting: Duration)
             /// Cuts nodes off from everyone, each by itself, for a while.
             case isolate(Members, lasting: Duration)
             /// Cuts the network into parts of these shares, for a while. What is left of the whole
@@ -48,6 +52,26 @@ extension Scenario {
         public var recurrence: Recurrence?
         /// Where how long it lasts is drawn anew each time.
         public var lasting: SpanLaw?
+    }
+
+    /// A time, twice of it, and so on, up to the last.
+    public struct Doublings: Hashable, Sendable {
+        public var first: Duration
+        public var last: Duration
+
+        func cut(to most: Duration) -> Doublings {
+            Doublings(first: min(first, most), last: min(last, most))
+        }
+
+        /// How many there are.
+        var count: Int {
+            var (count, time) = (1, first)
+            while time <= last - time {
+                time = time + time
+                count += 1
+            }
+            return count
+        }
     }
 
     /// Whom a fault befalls: drawn evenly, when it happens, among those who run and have joined and

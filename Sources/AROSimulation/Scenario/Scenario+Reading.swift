@@ -21,7 +21,7 @@ extension Scenario {
         let root = Field(node: document.root, path: "", file: file)
         let top = try root.section([
             "aro_scenario", "name", "seed", "fidelity", "protocol", "epidemic", "duration",
-            "nodes", "join", "churn", "dht",
+            "population", "nodes", "join", "churn", "dht", "config",
             "network",
             "disk",
             "gossip",
@@ -41,10 +41,15 @@ extension Scenario {
             if let field = top["epidemic"] { throw field.fault("for 'protocol: epidemic' only") }
             duration = try top.required("duration").duration()
         }
+        if let field = top["population"] { population = try field.int(1...Self.nodesMax) }
+        if let field = top["config"] {
+            nodeSettings = try NodeSettings(field, isOfGroup: false, fidelity)
+        }
         if let field = top["network"] { try readNetwork(field, open) }
         for field in try top.required("nodes").list() {
             groups.append(try group(field, fidelity))
         }
+        dealPopulation()
         try checkCounts(top.required("nodes"))
         if let field = top["join"] { try readJoin(field) }
         if let field = top["disk"] { try readDisk(field) }
@@ -99,11 +104,14 @@ extension Scenario {
 
     private func group(_ field: Field, _ fidelity: Fidelity) throws(ScenarioFault) -> Group {
         let section = try field.section([
-            "group", "count", "access", "regions", "nat", "conduct", "join",
+            "group", "count", "share", "config", "access", "regions", "nat", "conduct", "join",
         ])
         var group = Group()
         group.name = try section["group"]?.text() ?? group.name
-        group.count = try section.required("count").int(0...Self.nodesMax)
+        try readSize(section, &group)
+        if let config = section["config"] {
+            group.settings = try NodeSettings(config, isOfGroup: true, fidelity)
+        }
         if let access = section["access"] { try readAccess(access, &group) }
         if let regions = section["regions"] { try readRegions(regions, &group) }
         if let nat = section["nat"] { group.nat = try natPlan(nat) }

@@ -4,8 +4,8 @@ import AROPrimitives
 
 extension Scenario {
     private static let faultNames = [
-        "kill", "stop", "restart", "pause", "slow", "isolate", "partition", "move", "loss",
-        "clog", "swizzle-clog", "skew", "disk",
+        "kill", "stop", "restart", "pause", "slow", "stall", "isolate", "partition", "move",
+        "loss", "clog", "swizzle-clog", "skew", "disk",
     ]
 
     func fault(_ field: Field) throws(ScenarioFault) -> Fault {
@@ -51,6 +51,7 @@ extension Scenario {
         case "pause": return .pause(try members(what), lasting: try lasting())
         case "isolate": return .isolate(try members(what), lasting: try lasting())
         case "slow": return try slow(what, lasting: try lasting())
+        case "stall": return try stall(what, lasting: try lasting())
         case "partition": return try partition(what, lasting: try lasting())
         default: return .loss(try loss(what), lasting: try lasting())
         }
@@ -81,6 +82,30 @@ extension Scenario {
             throw every.fault("not longer than the delay")
         }
         return .slow(members, delay: delay, every: period, lasting: lasting)
+    }
+
+    private func stall(_ field: Field, lasting: Duration) throws(ScenarioFault) -> Fault.Kind {
+        let section = try field.section(["share", "count", "of", "lasting", "apart"])
+        let members = try members(field, section)
+        let times = try doublings(section.required("lasting"), atMost: lasting)
+        let apart = try doublings(section.required("apart"), atMost: .hours(24))
+        return .stall(members, times, apart: apart, lasting: lasting)
+    }
+
+    /// `[128ms, 32768ms]`: a time, and how far it may double.
+    private func doublings(
+        _ field: Field, atMost longest: Duration
+    ) throws(ScenarioFault) -> Doublings {
+        let bounds = try field.list()
+        guard bounds.count == 2 else {
+            throw field.fault("two times are wanted, [128ms, 32768ms]")
+        }
+        let first = try bounds[0].duration(atMost: longest)
+        let last = try bounds[1].duration(atMost: longest)
+        guard first >= .milliseconds(1), first <= last else {
+            throw field.fault("the first is 1ms at least, and not greater than the second")
+        }
+        return Doublings(first: first, last: last)
     }
 
     /// `30%`, `{shares: [50%, 50%]}`, `{of: group}` or `{mode: uniform-size, symmetric: no}`.

@@ -34,6 +34,7 @@ extension Scenario {
         lines.append(
             "join: {bootstrap: \(join.bootstrap), schedule: \(join.schedule.rawValue), "
                 + "over: \(Quantity.text(join.over))}")
+        if !nodeSettings.values.isEmpty { lines.append("config: \(nodeSettings.resolved)") }
         let rate = disk.rate.map { ", rate: \(Quantity.text(bytes: $0))" } ?? ""
         lines.append("disk: {latency: \(Quantity.text(disk.latency))\(rate)}")
         lines.append("gossip: {lifeguard: \(hasLifeguard ? "on" : "off")}")
@@ -67,6 +68,7 @@ extension Scenario {
 
     private func groupText(_ group: Group) -> String {
         var parts = ["group: \(Self.quoted(group.name))", "count: \(group.count)"]
+        if !group.settings.values.isEmpty { parts.append("config: \(group.settings.resolved)") }
         parts.append(accessText(group))
         if case .regions(let matrix) = network.roundTrip, !group.regions.isEmpty {
             parts.append(regionsText(group, matrix))

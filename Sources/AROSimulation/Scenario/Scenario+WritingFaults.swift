@@ -33,6 +33,9 @@ extension Scenario {
         case .slow(let who, let delay, let every, _):
             let rhythm = "delay: \(Quantity.text(delay)), every: \(Quantity.text(every))"
             return "slow: {\(text(who)), \(rhythm)}"
+        case .stall(let who, let times, let apart, _):
+            let rhythm = "lasting: \(text(times)), apart: \(text(apart))"
+            return "stall: {\(text(who)), \(rhythm)}"
         case .partition(let shares, _):
             let list = shares.map { Quantity.text($0) }.joined(separator: ", ")
             return "partition: {shares: [\(list)]}"
@@ -41,6 +44,10 @@ extension Scenario {
         case .partitionBy, .clogLinks, .clog, .swizzleClog, .skew, .disk:
             return moreFaultText(kind)
         }
+    }
+
+    private func text(_ times: Doublings) -> String {
+        "[\(Quantity.text(times.first)), \(Quantity.text(times.last))]"
     }
 
     func text(_ members: Members) -> String {

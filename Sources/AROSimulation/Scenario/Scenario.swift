@@ -12,6 +12,10 @@ public struct Scenario: Hashable, Sendable {
     public var epidemic: EpidemicPlan?
     /// Virtual time from the first node's start to the end.
     public var duration = Duration.minutes(10)
+    /// What groups with a share divide among themselves.
+    public var population: Int?
+    /// What all nodes run with.
+    public var nodeSettings = NodeSettings()
     public var groups: [Group] = []
     public var join = JoinPlan()
     public var network = NetworkModel()
@@ -78,6 +82,9 @@ public struct Scenario: Hashable, Sendable {
     public struct Group: Hashable, Sendable {
         public var name = "peers"
         public var count = 0
+        /// Of the population, where the count follows from it.
+        public var share: Chance?
+        public var settings = NodeSettings()
         public var link = AccessLink.unlimited
         /// Kept to be written again; the link holds the depths that follow from it.
         public var queue = Duration.milliseconds(100)
@@ -154,6 +161,7 @@ public struct Scenario: Hashable, Sendable {
         configuration.gossip.failure.hasDynamicSuspicion = hasLifeguard
         configuration.gossip.failure.hasBuddies = hasLifeguard
         if let lookupPaths { configuration.kademlia.readPaths = lookupPaths }
+        nodeSettings.apply(to: &configuration)
         return configuration
     }
 

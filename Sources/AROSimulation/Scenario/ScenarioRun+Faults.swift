@@ -50,6 +50,8 @@ extension ScenarioRun where Resident: ~Copyable {
             }
         case .slow(let who, let delay, let every, let lasting):
             for node in draw(who) { slow(node, delay, every, lasting) }
+        case .stall(let who, let times, let apart, let lasting):
+            for node in draw(who) { stall(node, times, apart, lasting) }
         case .isolate(let who, let lasting):
             let nodes = draw(who)
             for node in nodes { world.isolate(node) }
@@ -149,6 +151,21 @@ extension ScenarioRun where Resident: ~Copyable {
             add(.aftermath(.pause(node: node)), at: elapsed + start)
             add(.aftermath(.resume(node: node)), at: elapsed + min(start + delay, lasting))
             start += every
+        }
+    }
+
+    /// From a moment of the first two seconds on, as each member has its own rhythm.
+    private mutating func stall(
+        _ node: Int, _ times: Scenario.Doublings, _ apart: Scenario.Doublings, _ lasting: Duration
+    ) {
+        gossip.paused(node)
+        var start = chance.between(.zero, min(.seconds(2), lasting))
+        while start < lasting {
+            let end = min(start + times.first * (1 << Int64(chance.below(times.count))), lasting)
+            add(
+                .aftermath(.clog(node: node, until: .origin + elapsed + end)),
+                at: elapsed + start)
+            start = end + apart.first * (1 << Int64(chance.below(apart.count)))
         }
     }
 

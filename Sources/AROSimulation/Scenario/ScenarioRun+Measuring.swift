@@ -62,6 +62,12 @@ extension ScenarioRun where Resident: ~Copyable {
             + finishedGossip().metrics
     }
 
+    /// Every metric of a finished run.
+    var metricsAtEnd: [Metric] {
+        tally.metrics(nodes: world.nodeCount, span: reached, drops: world.drops)
+            + gossip.metrics + attack + crowdMetrics
+    }
+
     mutating func takeGraph() {
         guard let graph = Resident.overlayGraph(of: world) else { return }
         graphs.append(

@@ -5,6 +5,7 @@ import AROPrimitives
 
 extension ScenarioRun where Resident: ~Copyable {
     mutating func start(_ g: Int, joins: Bool) {
+        cohorts.groupOf.append(g)
         let node = addNode(g, joins: joins)
         groupOf.append(g)
         watchMembers(node)

@@ -19,6 +19,7 @@ public struct RunProgress: Sendable {
 public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
     public let scenario: Scenario
     public internal(set) var world: World<Resident>
+    let cohorts: Cohorts
     var chance: Generator
     private var agenda: [Moment] = []
     var requests: [RequestID: RunRequest] = [:]
@@ -75,7 +76,8 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
 
     public init(_ scenario: Scenario) {
         self.scenario = scenario
-        world = Resident.world(of: scenario)
+        cohorts = Cohorts(scenario)
+        world = Resident.world(of: scenario, cohorts)
         chance = world.seeds.generator("workload")
         layOut()
     }

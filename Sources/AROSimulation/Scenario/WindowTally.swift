@@ -20,7 +20,7 @@ struct WindowTally {
         case .lookup: lookups.ended(after: span, succeeded: succeeded)
         case .fetch: fetches.ended(after: span, succeeded: succeeded)
         case .find: finds.ended(after: span, succeeded: succeeded)
-        case .join, .publish, .subscribe, .broadcast: break
+        default: break
         }
     }
 

@@ -5,7 +5,7 @@ import ARONode
 import AROPrimitives
 
 struct Event {
-    enum Kind { case timer, downlink, datagram, parcel, parcelAgain, disk, wallClock, alarm }
+    enum Kind { case timer, downlink, datagram, parcel, parcelAgain, disk, model, wallClock, alarm }
 
     var kind: Kind
     var node: UInt32
@@ -41,7 +41,7 @@ struct Way {
 }
 
 /// What the trace calls the inputs of a node. The numbers are part of the hash.
-enum TraceKind: UInt8 { case timer = 1, datagram, disk, wallClock, request, cancel, parcel }
+enum TraceKind: UInt8 { case timer = 1, datagram, disk, wallClock, request, cancel, parcel, model }
 
 /// A node's place in the world; it outlives the node.
 struct Place<Resident: Inhabitant & ~Copyable> {

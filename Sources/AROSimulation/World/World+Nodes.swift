@@ -76,6 +76,7 @@ extension World where Resident: ~Copyable {
         places[node].epoch += 1
         dropHeld(node)
         disks.lostPower(node)
+        models.lostPower(node)
     }
 
     /// Lets a node say goodbye, then ends it.

@@ -41,6 +41,29 @@ import Testing
         }
     }
 
+    @Test func whomThereIsNoRoomToWatchIsGivenUpAtOthersWordAndWatchedLater() {
+        let world = GossipWorld(seed: 7)
+        var configuration = GossipConfiguration()
+        configuration.failure.watchesMax = 2
+        for i in 0..<12 {
+            _ = i == 3 ? world.add(configuration) : world.add()
+            if i > 0 { world.join(i, through: 0) }
+        }
+        world.run(.seconds(30))
+        let node = world.nodes[3]
+        var neighbours = node.gossip.neighbours
+        #expect(neighbours.count > 2 && node.gossip.watched.count == 2)
+        let unwatched = neighbours.first { !node.gossip.watched.contains($0) }!
+        let watched = node.gossip.watched[0]
+        for peer in [unwatched, watched] {
+            world.kill(world.nodes.firstIndex { $0.id == node.book.id(peer) }!)
+        }
+        world.run(.seconds(20))
+        neighbours = node.gossip.neighbours
+        #expect(!neighbours.contains(unwatched) && !neighbours.contains(watched))
+        #expect(node.gossip.watched.count == 2)
+    }
+
     @Test func whoSaysGoodbyeHasLeftAndNotFailed() {
         let world = network(seed: 3)
         world.leave(4)

@@ -58,11 +58,11 @@ final class GossipWorld {
 
     // MARK: Nodes
 
-    func add() -> Int {
+    func add(_ configuration: GossipConfiguration = GossipConfiguration()) -> Int {
         let identity = Identity(from: &entropy)
         var book = PeerBook()
         var gossip = Gossip(
-            local: identity.id, generator: &generator, at: now,
+            configuration: configuration, local: identity.id, generator: &generator, at: now,
             wallClock: Self.epoch + (now - .origin))
         let i = nodes.count
         gossip.addresses = [address(i)]

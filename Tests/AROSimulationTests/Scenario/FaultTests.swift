@@ -160,6 +160,11 @@ private func played(_ more: String) throws -> (rows: [WindowRow], tally: Tally, 
         ("{at: 1s, pause: 10%}", "'for' is missing"),
         ("{at: 1s, slow: {count: 1, delay: 2s, every: 1s}, for: 9s}", "not longer than the delay"),
         ("{at: 1s, slow: {count: 1, every: 1s}, for: 9s}", "'delay' is missing"),
+        ("{at: 1s, stall: {count: 1, lasting: [2s], apart: [1s, 2s]}, for: 9s}", "two times"),
+        (
+            "{at: 1s, stall: {count: 1, lasting: [2s, 1s], apart: [1s, 2s]}, for: 9s}",
+            "not greater than the second"
+        ),
         ("{at: 1s, partition: {shares: [60%, 50%]}, for: 9s}", "at most the whole"),
         ("{at: 1s, partition: {shares: []}, for: 9s}", "at most the whole"),
         ("{at: 1s, partition: {of: random}, for: 9s}", "a group is wanted"),
@@ -184,6 +189,7 @@ private func played(_ more: String) throws -> (rows: [WindowRow], tally: Tally, 
               - {at: 2s, restart: {count: 1}}
               - {at: 3s, pause: {share: 5%, of: core}, for: 1s}
               - {at: 4s, slow: {count: 4, delay: 128ms, every: 1s}, for: 9s}
+              - {at: 4s, stall: {count: 4, lasting: [128ms, 2s], apart: [1ms, 1s]}, for: 9s}
               - {at: 5s, isolate: {count: 1}, for: 2s}
               - {at: 6s, partition: {shares: [50%, 40%]}, for: 2s}
               - {at: 7s, partition: {of: core}, for: 2s}

@@ -1,120 +1,97 @@
+import ARONode
+import AROOverlay
 import AROPrimitives
 import Testing
 
 @testable import AROSimulation
 
-private func scenario(_ group: String, rtt: String = "regions: azure", more: String = "") throws
-    -> Scenario
-{
+private func scenario(_ text: String, fidelity: String = "datagrams") throws -> Scenario {
     try Scenario(
         yaml: """
             aro_scenario: 1
             name: groups
-            fidelity: messages
-            duration: 5m
-            nodes:
-              - {group: core, count: 2}
-              - {group: peers, count: 10, \(group)}
-            network: {rtt: {\(rtt)}}
-            \(more)
-            """, file: "groups.yaml",
-        open: { name in
-            switch name {
-            case "c.csv": "x,y,height\n0,0,1\n3,4,1\n"
-            case "bad.csv": "x,y\n1,2\n3\n"
-            case "t.csv": "node,up_s,down_s\n0,10,60\n"
-            default: nil
-            }
-        })
+            fidelity: \(fidelity)
+            duration: 1m
+            \(text)
+            """, file: "groups.yaml")
 }
 
 @Suite struct Groups {
-    @Test func `every option is written as it is read`() throws {
-        for text in [
-            "access: mobile, nat: usual", "access: {up: 1Mbit, loss: 0.5%}",
-            "nat: {shares: {full-cone: 10%, symmetric: 12.5%}, timeout: [30s, 90s]}",
-            "conduct: {drop: 10%, delay: 5ms, lie: 50%, sybil: on}", "conduct: replay",
-            "conduct: {eclipse: {of: core, bits: 4}, misroute: 20%, forge: 1%}",
-            "join: {at: 10s, schedule: flash-crowd, over: 30s}",
-            "regions: {West Europe: 60%, East US: 40%}", "regions: [West Europe]",
-        ] {
-            let first = try scenario(text)
-            #expect(try Scenario(yaml: first.resolved, file: "again") == first, "\(first.resolved)")
+    @Test func `shares of a population come out whole`() throws {
+        let text = "population: 1000\nnodes: [{group: a, share: 33.3%}, {group: b, share: 33.3%}, "
+        let plan = try scenario(text + "{group: c, share: 33.4%}, {group: d, count: 5}]")
+        #expect(plan.groups.map(\.count) == [333, 333, 334, 5])
+        for population in 1...50 {
+            let plan = try scenario(
+                "population: \(population)\nnodes: [{group: a, share: 70%}, {group: b, share: 30%}]"
+            )
+            #expect(plan.nodeCount == population)
         }
+        #expect(try Scenario(yaml: plan.resolved, file: "resolved") == plan)
     }
 
-    @Test func `churn, paths and steps are written as they are read`() throws {
-        let first = try scenario(
-            "join: {schedule: poisson, over: 10s}",
-            more: """
-                dht: {paths: 4}
-                churn: [{of: peers, sessions: {weibull: {shape: 0.59, median: 22m}}, gaps: {exponential: {median: 3m}},
-                         from: 1m, until: 4m, goodbye: 30%}]
-                workload:
-                  - {lookup: {of: live}, at: 1m, over: 1m, times: 3}
-                  - {find: {from: core, of: peers}, at: 1m}
-                  - {fetch: {from: peers}, at: 30s, upon: join}
-                """)
-        #expect(try Scenario(yaml: first.resolved, file: "again") == first, "\(first.resolved)")
-    }
-
-    @Test func `coordinates give round trips`() throws {
-        let found = try scenario("access: datacentre", rtt: "coordinates: c.csv")
-        guard case .coordinates(let table) = found.network.roundTrip else {
-            Issue.record("no coordinates")
-            return
-        }
-        #expect(table.roundTrip(0, 1) == .milliseconds(7))
+    @Test func `a group has its own configuration over everybody's`() throws {
+        let plan = try scenario(
+            """
+            config: {kademlia.k: 16, gossip.topics.tree.rememberedFor: 2m}
+            nodes:
+              - {group: a, count: 1}
+              - {group: b, count: 1, config: {kademlia.k: 8, servesDHT: off}}
+            """)
+        let cohorts = Cohorts(plan)
+        cohorts.groupOf = [0, 1]
+        #expect(cohorts.configuration(of: 0).kademlia.k == 16)
+        #expect(cohorts.configuration(of: 0).servesDHT)
+        #expect(cohorts.configuration(of: 1).kademlia.k == 8)
+        #expect(!cohorts.configuration(of: 1).servesDHT)
+        #expect(cohorts.configuration(of: 1).gossip.topics.tree.rememberedFor == .minutes(2))
+        #expect(try Scenario(yaml: plan.resolved, file: "resolved") == plan)
     }
 
     @Test(arguments: [
-        ("access: dsl", "'dsl' is none of datacentre, residential, mobile"),
-        ("nat: {shares: {symetric: 10%}}", "did you mean 'symmetric'?"),
-        ("nat: {shares: {symmetric: 60%, restricted: 60%}}", "more than the whole"),
-        ("nat: {shares: {}, timeout: [90s, 30s]}", "no times from low to high"),
-        ("nat: {timeout: [1s, 2s]}", "'shares' is missing"),
-        ("nat: usual, conduct: sybil", "not with 'sybil'"),
-        ("regions: {West Europ: 100%}", "did you mean 'West Europe'?"),
-        ("regions: {West Europe: 60%}", "the shares are not the whole"),
-        ("join: {schedule: one-by-one}", "'one-by-one' is none of"),
-        ("join: {at: 6m}", "more than 5m"),
+        ("nodes: [{share: 5%}]", "a share of what?"),
+        ("population: 9\nnodes: [{share: 5%, count: 3}]", "one of count, share"),
+        ("nodes: [{group: a}]", "'count' is missing"),
+        ("config: {kademlia.kk: 3}\nnodes: [{count: 1}]", "did you mean 'kademlia.k'?"),
+        ("config: {kademlia.k: 3s}\nnodes: [{count: 1}]", "no number"),
+        ("config: {kademlia.requestLifetime: 3}\nnodes: [{count: 1}]", "with a unit"),
+        ("config: {servesDHT: maybe}\nnodes: [{count: 1}]", "none of on, off"),
     ])
-    func `what is wrong in a group is said with its place`(text: String, words: String) {
+    func `what is wrong with a group is said`(text: String, words: String) {
         do {
             _ = try scenario(text)
-            Issue.record("no complaint about \(text)")
-        } catch {
-            #expect("\(error)".contains(words), "\(error)")
-            #expect("\(error)".contains("groups.yaml:7"), "\(error)")
-        }
-    }
-
-    @Test(arguments: [
-        ("rtt: {coordinates: bad.csv}", "network.rtt.coordinates: bad.csv: line 3: 1 fields"),
-        ("rtt: {coordinates: none.csv}", "cannot read 'none.csv'"),
-        ("rtt: {regions: aws}", "'aws' is none of azure"),
-    ])
-    func `what is wrong in a table is said with its file and line`(text: String, words: String) {
-        do {
-            _ = try scenario("access: mobile", rtt: String(text.dropFirst(6).dropLast()))
-            Issue.record("no complaint about \(text)")
+            Issue.record("no complaint")
         } catch {
             #expect("\(error)".contains(words), "\(error)")
         }
     }
 
-    @Test func `the first group is honest and starts at once`() {
-        for text in ["conduct: lie", "join: {at: 1s}"] {
-            #expect(throws: ScenarioFault.self) {
-                try Scenario(
-                    yaml: """
-                        aro_scenario: 1
-                        name: first
-                        fidelity: messages
-                        duration: 1m
-                        nodes: [{group: a, count: 3, \(text)}]
-                        """, file: "first.yaml")
+    @Test func `a group of messages has no transport of its own`() {
+        #expect(throws: ScenarioFault.self) {
+            try scenario(
+                "nodes: [{count: 1, config: {transport.ackEvery: 3}}]", fidelity: "messages")
+        }
+    }
+
+    /// Every number of the configuration that a scenario could set, by reflection.
+    private func names(of value: Any, _ prefix: String = "") -> [String] {
+        Mirror(reflecting: value).children.flatMap { child -> [String] in
+            guard let label = child.label else { return [] }
+            switch child.value {
+            case is Int, is Int64, is UInt64, is Bool, is Float, is Duration:
+                return [prefix + label]
+            default:
+                guard "\(type(of: child.value))".hasSuffix("Configuration") else { return [] }
+                return names(of: child.value, prefix + label + ".")
             }
         }
+    }
+
+    @Test func `every number of the node's configuration can be set`() {
+        let known = ConfigurationKey.all.map(\.name)
+        #expect(Set(known).count == known.count)
+        // What simulations alone may change is no key.
+        let names = names(of: Configuration()).filter { !$0.hasSuffix(".signs") }
+        #expect(names.sorted() == known.sorted())
     }
 }
