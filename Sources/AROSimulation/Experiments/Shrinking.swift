@@ -182,6 +182,9 @@ public struct Shrinking {
                 for g in scenario.groups.indices {
                     scenario.groups[g].link = .unlimited
                     scenario.groups[g].regions = []
+                    scenario.groups[g].regionShares = []
+                    scenario.groups[g].access = nil
+                    scenario.groups[g].nat = nil
                 }
             },
             { $0.network.loss = .none }, { $0.network.jitter = nil },
@@ -230,6 +233,12 @@ extension Scenario {
             var plan = $0
             plan.until = plan.until.map { min($0, end) }
             return plan
+        }
+        for g in groups.indices {
+            guard var plan = groups[g].join else { continue }
+            plan.at = min(plan.at, end)
+            plan.over = min(plan.over, end - plan.at)
+            scenario.groups[g].join = plan
         }
         scenario.metricTimes = metricTimes.filter { $0 <= end }
         scenario.graphTimes = graphTimes.filter { $0 <= end }

@@ -120,10 +120,11 @@ extension Report: CustomStringConvertible {
         while i < metrics.count {
             let name = metrics[i].name
             let spread = metrics[i...].prefix(Spread.parts.count)
-            if name.hasSuffix("_p50"), spread.count == Spread.parts.count {
+            let stem = name.dropLast(4)
+            if name.hasSuffix("_p50"), spread.map(\.name) == Spread.parts.map({ "\(stem)_\($0)" }) {
                 let parts = zip(Spread.parts, spread).map { "\($0) \($1.text)" }
                 lines.append(
-                    padded(String(name.dropLast(4)), width) + parts.joined(separator: "  "))
+                    padded(String(stem), width) + parts.joined(separator: "  "))
                 i += spread.count
             } else {
                 lines.append(padded(name, width) + metrics[i].text)

@@ -50,7 +50,7 @@ extension ScenarioRun where Resident: ~Copyable {
         let spreads = [
             ("join_latency", tally.join.latency), ("publish_latency", tally.publish.latency),
             ("lookup_latency", tally.lookup.latency), ("fetch_latency", tally.fetch.latency),
-            ("time_to_first_provider", tally.firstProvider),
+            ("time_to_first_provider", tally.firstProvider), ("find_latency", tally.find.latency),
             ("delivery_latency", gossip.deliveries), ("detection", gossip.detections),
         ]
         for (name, spread) in spreads where spread.count > 0 {

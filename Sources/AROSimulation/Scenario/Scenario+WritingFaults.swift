@@ -4,7 +4,7 @@ import AROPrimitives
 
 extension Scenario {
     func faultText(_ fault: Fault) -> String {
-        let what = faultText(fault.kind) + lastingText(fault)
+        let what = kindText(fault.kind) + lastingText(fault)
         guard let again = fault.recurrence else {
             return "{at: \(Quantity.text(fault.at)), \(what)}"
         }
@@ -17,7 +17,12 @@ extension Scenario {
         return fault.kind.span.map { ", for: \(Quantity.text($0))" } ?? ""
     }
 
+    /// What happens, without when.
     func faultText(_ kind: Fault.Kind) -> String {
+        kindText(kind) + (kind.span.map { ", for: \(Quantity.text($0))" } ?? "")
+    }
+
+    private func kindText(_ kind: Fault.Kind) -> String {
         switch kind {
         case .kill(let who): return "kill: {\(text(who))}"
         case .stop(let who): return "stop: {\(text(who))}"

@@ -14,6 +14,12 @@ enum Aftermath {
     case clog(node: Int, until: Instant)
     case setClocks([Int])
     case mendDisks([Int])
+
+    /// What it is called in the list of faults.
+    var text: String {
+        if case .clog = self { return "part of a swizzle: \(self)" }
+        return "end of \(self)"
+    }
 }
 
 /// Which faults last. Of overlapping ones of a kind the later alone ends it.

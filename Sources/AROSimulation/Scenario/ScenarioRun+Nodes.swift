@@ -11,6 +11,10 @@ extension ScenarioRun where Resident: ~Copyable {
         watchMembers(node)
         hasJoined.append(!joins)
         guard joins else {
+            // Bootstraps that nobody else led to each other would be as many networks.
+            if let first = bootstraps.first {
+                _ = world.request(.join([world.address(of: first)]), of: node)
+            }
             bootstraps.append(node)
             return
         }

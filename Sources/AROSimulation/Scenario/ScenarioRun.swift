@@ -188,7 +188,7 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
             noteFault(scenario.faultText(fault))
             happen(fault)
         case .aftermath(let what):
-            noteFault("end of \(what)")
+            noteFault(what.text)
             happen(what)
         case .subscribe(let node): subscribe(node)
         case .sample: samples.append(Sample(at: world.now - .origin, metrics: metricsNow()))

@@ -30,7 +30,8 @@ private func scenario(nodes: Int, seconds: Int = 16) throws -> Scenario {
         let report = playForgetful(try scenario(nodes: 5))
         let deaf = try #require(report.outcomes.first)
         #expect(!deaf.holds)
-        #expect(deaf.at == .seconds(9), "the nodes come back at 8 s, the window ends a second later")
+        #expect(
+            deaf.at == .seconds(9), "the nodes come back at 8 s, the window ends a second later")
         #expect(report["own_deaf_nodes"]?.value == 2)
         #expect(report.scenario.play(clock: { 0 }).report["join_success_rate"]?.value == 1)
     }

@@ -19,7 +19,9 @@ import Testing
         #expect(wide.ticks.map(\.text) == ["1", "10", "100", "1000", "10000", "1e5"])
     }
 
-    @Test(arguments: [[], [1], [5, 5, 5], [0, 0], [-3, 4], [1e-12, 1e12], [.nan, 1], [.infinity]])
+    @Test(arguments: [
+        [], [1], [5, 5, 5], [0, 0], [-3, 4], [1e-12, 1e12], [.nan, 1], [.infinity],
+    ])
     func `no values make a broken picture`(values: [Double]) {
         for scale in [Axis.Scale.linear, .logarithmic] {
             let points = values.enumerated().map {

@@ -27,19 +27,20 @@ private func judge(_ expect: String, _ nodes: [Double], lastFault: Duration? = n
 }
 
 @Suite struct ExpectationsOverTime {
-    @Test(arguments: [
-        ("{always: nodes_running >= 2}", [3, 2, 3], true),
-        ("{always: nodes_running >= 2}", [3, 1, 3], false),
-        ("{always: nodes_running >= 2}", [3, -1, 3], true),
-        ("{always: nodes_running >= 2}", [-1, -1], false),
-        ("{always: nodes_running >= 2, from: 2s}", [0, 2, 3], true),
-        ("{always: nodes_running >= 2, from: 2s, until: 2s}", [0, 2, 0], true),
-        ("{sometimes: nodes_running == 1}", [3, 1, 3], true),
-        ("{sometimes: nodes_running == 1}", [3, 2, 3], false),
-        ("{eventually: nodes_running == 3, within: 2s, after: 1s}", [3, 1, 3], true),
-        ("{eventually: nodes_running == 3, within: 1s, after: 2s}", [0, 1, 1, 3], false),
-        ("{eventually: nodes_running == 3}", [0, 1, 1, 3], true),
-    ] as [(String, [Double], Bool)])
+    @Test(
+        arguments: [
+            ("{always: nodes_running >= 2}", [3, 2, 3], true),
+            ("{always: nodes_running >= 2}", [3, 1, 3], false),
+            ("{always: nodes_running >= 2}", [3, -1, 3], true),
+            ("{always: nodes_running >= 2}", [-1, -1], false),
+            ("{always: nodes_running >= 2, from: 2s}", [0, 2, 3], true),
+            ("{always: nodes_running >= 2, from: 2s, until: 2s}", [0, 2, 0], true),
+            ("{sometimes: nodes_running == 1}", [3, 1, 3], true),
+            ("{sometimes: nodes_running == 1}", [3, 2, 3], false),
+            ("{eventually: nodes_running == 3, within: 2s, after: 1s}", [3, 1, 3], true),
+            ("{eventually: nodes_running == 3, within: 1s, after: 2s}", [0, 1, 1, 3], false),
+            ("{eventually: nodes_running == 3}", [0, 1, 1, 3], true),
+        ] as [(String, [Double], Bool)])
     func `windows decide`(text: String, nodes: [Double], holds: Bool) throws {
         #expect(try judge(text, nodes) == holds)
     }

@@ -23,7 +23,8 @@ private func scenario(_ text: String, fidelity: String = "datagrams") throws -> 
         #expect(plan.groups.map(\.count) == [333, 333, 334, 5])
         for population in 1...50 {
             let plan = try scenario(
-                "population: \(population)\nnodes: [{group: a, share: 70%}, {group: b, share: 30%}]")
+                "population: \(population)\nnodes: [{group: a, share: 70%}, {group: b, share: 30%}]"
+            )
             #expect(plan.nodeCount == population)
         }
         #expect(try Scenario(yaml: plan.resolved, file: "resolved") == plan)

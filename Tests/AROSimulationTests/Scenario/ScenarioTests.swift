@@ -14,7 +14,8 @@ private let small = """
 
 private func scenario(_ more: String = "", set: [(String, String)] = []) throws -> Scenario {
     try Scenario(
-        yaml: small + "\n" + more, file: "test.yaml", settings: set.map { Scenario.Setting($0, $1) },
+        yaml: small + "\n" + more, file: "test.yaml",
+        settings: set.map { Scenario.Setting($0, $1) },
         open: { $0 == "m.csv" ? "Source,a,b\na,,10\nb,10,\n" : nil })
 }
 

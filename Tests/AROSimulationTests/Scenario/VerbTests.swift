@@ -150,7 +150,8 @@ private let scenario = """
     @Test func `a hunt keeps what fails, and shrink makes it small`() throws {
         let scratch = try Scratch()
         let file = try scratch.file(
-            "s.yaml", scenario + "\nfaults: [{at: 6s, kill: {count: 3}}, {at: 7s, loss: 2%, for: 1s}]")
+            "s.yaml",
+            scenario + "\nfaults: [{at: 6s, kill: {count: 3}}, {at: 7s, loss: 2%, for: 1s}]")
         let hunt = try Command(
             ["hunt", file, "--seeds", "2..3", "--no-swarm", "--out", scratch.path("found")])
         #expect(hunt.status == 1)
