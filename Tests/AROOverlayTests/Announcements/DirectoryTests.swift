@@ -39,9 +39,19 @@ struct DirectoryTests {
             _ = directory.put(
                 Directory.Row(
                     place: place, rank: directory.hash(place), sequence: 1,
-                    expires: .distantFuture, since: .origin, models: 0, source: source,
-                    peer: PeerHandle(index: UInt32(number)), state: .alive, bytes: []))
+                    expires: .distantFuture, since: .origin, source: source,
+                    peer: PeerHandle(index: UInt32(number)), state: .alive,
+                    statement: Self.statement))
         }
+
+        private static let statement: Statement = {
+            var entropy = Entropy(seed: .zero)
+            let identity = Identity(from: &entropy)
+            let announcement = Announcement(
+                offer: Offer(), sequence: 1, issued: UnixTime(seconds: 1), lifetime: .hours(1),
+                signedBy: identity)
+            return Statement(announcement, bytes: announcement.bytes)
+        }()
 
         var members: [Int] { directory.alive.map { Int($0.index) } }
     }
