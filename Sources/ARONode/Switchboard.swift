@@ -31,7 +31,8 @@ extension Participant {
             outbox.effects.append(.reply(id, .done))
         case .findProviders(let root, let limit):
             let operation = kademlia.startProviderSearch(
-                root.dhtKey, limit: limit, at: now, book: &book, into: &kademliaOut)
+                root.dhtKey, limit: limit, paths: configuration.kademlia.readPaths, at: now,
+                book: &book, into: &kademliaOut)
             requests.started(operation, for: .request(id))
         case .fetch(let options):
             exchange.start(options, FetchID(number: id.number), at: now)
@@ -45,7 +46,9 @@ extension Participant {
                 of: publisher, label: Array(label.utf8), at: now, book: &book, into: &kademliaOut)
             requests.started(operation, for: .request(id))
         case .lookup(let key):
-            let operation = kademlia.startLookup(key, at: now, book: &book, into: &kademliaOut)
+            let operation = kademlia.startLookup(
+                key, paths: configuration.kademlia.readPaths, at: now, book: &book,
+                into: &kademliaOut)
             requests.started(operation, for: .request(id))
         case .watchMembers:
             guard !audience.watches(id) else { break }

@@ -40,7 +40,10 @@ struct Members: AsyncParsableCommand {
         guard let known = crowd.waitUntilAllKnowAll() else {
             return print("all know all: not within \(Crowd.patience.components.seconds) s")
         }
-        print("\(nodes) started together: all know all \(known - ready) after the last was ready")
+        print(
+            String(
+                format: "%d started together: all know all %.2f s after the last was ready", nodes,
+                max(0, known - ready)))
     }
 
     private func come(_ crowd: Crowd) throws {
@@ -215,7 +218,7 @@ private final class Crowd {
         for process in processes {
             guard
                 let client = try? ControlClient(dataDirectory: process.dataDirectory, .status),
-                case .event(.status(let status))?? = try? client.next()
+                case .event(.status(let status))? = try? client.next()
             else { continue }
             sent[process.peer] = status.datagramsOut
         }

@@ -6,20 +6,20 @@
 /// second in all, and a death is known to fifty nodes after five seconds at the median, while a
 /// process that was stopped for three seconds is never declared dead.
 ///
-/// * Each end of a silent link draws its next probe from 3.7...5 s after the last sign of life, and
-///   the earlier draw probes: 3.7 + 1.3 / 3 = 4.1 s at the mean. A probe is three packets (ping, ack,
-///   the transport's acknowledgement), one and a half from each end: 5 links * 1.5 / 4.1 s = 1.8
-///   packets per second and node.
-/// * A link's next probe is due within 4.35 s at the mean, at a time of its own, so that the first
-///   of five watchers notices after about 4.35 s / 6 = 0.7 s. The verdict follows 3.3 s after its
+/// * Each end of a silent link draws its next probe from 3.5...4.7 s after the last sign of life, and
+///   the earlier draw probes: 3.5 + 1.2 / 3 = 3.9 s at the mean. A probe is three packets (ping, ack,
+///   the transport's acknowledgement), one and a half from each end: 5 links * 1.5 / 3.9 s = 1.9
+///   packets per second and node. Among processes it is 1.7, as other messages are signs of life.
+/// * A link's next probe is due within 4.1 s at the mean, at a time of its own, so that the first
+///   of five watchers notices after about 4.1 s / 6 = 0.7 s. The verdict follows 3.3 s after its
 ///   first ping: 4 s, which leaves 1 s to spread it.
 
 import AROPrimitives
 
 public struct FailureConfiguration: Sendable {
     /// A link is probed when nothing was heard over it for a time drawn from these bounds.
-    public var idleMin = Duration.milliseconds(3_700)
-    public var idleMax = Duration.milliseconds(5_000)
+    public var idleMin = Duration.milliseconds(3_500)
+    public var idleMax = Duration.milliseconds(4_700)
     /// A link that is never silent is probed this long after its last ping or ack nevertheless, for
     /// the vitals that these carry. A guess.
     public var refreshInterval = Duration.seconds(20)

@@ -54,7 +54,8 @@ extension RequestFailure {
     var code: FailureReport.Code {
         switch self {
         case .nameNotFound, .noPeers: .notFound
-        case .tooManyRequests, .tooManyPublications, .topic(.tooManyTopics), .topic(.tooFast):
+        case .tooManyRequests, .tooManyPublications, .topic(.tooManyTopics), .topic(.tooFast),
+            .topic(.tooManySubscribers):
             .busy
         case .invalidName, .invalidTopic, .topic(.payloadTooLarge): .usage
         case .topic(.alreadySubscribed): .failed

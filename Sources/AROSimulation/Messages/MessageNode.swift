@@ -42,7 +42,8 @@ public struct MessageNode: ~Copyable {
     /// Of the post that came last, how many hops it had made.
     public internal(set) var lastPostHops = 0
 
-    init(_ birth: Birth, _ commons: Commons) {
+    /// - Parameter configuration: what its participant runs with, where that is not the others'.
+    init(_ birth: Birth, _ commons: Commons, _ configuration: Configuration? = nil) {
         var entropy = Entropy(seed: birth.identitySeed)
         let identity = Identity(from: &entropy)
         var generator = Generator(seed: birth.chanceSeed)
@@ -53,8 +54,8 @@ public struct MessageNode: ~Copyable {
         handshakeTimes = PopulationTime(
             first: commons.configuration.transport.endpoint.handshakeRetransmitMax)
         participant = Participant(
-            configuration: commons.configuration, identity: identity, seed: generator.next(),
-            pool: commons.statements,
+            configuration: configuration ?? commons.configuration, identity: identity,
+            seed: generator.next(), pool: commons.statements,
             at: birth.now, wallClock: birth.wallClock)
     }
 
@@ -275,5 +276,16 @@ extension World where Resident == MessageNode {
     ) -> World<MessageNode> {
         let commons = Commons(configuration: configuration)
         return World(seed: seed, network: network, disk: disk) { MessageNode($0, commons) }
+    }
+
+    /// Participants of different cohorts have different configurations, but one transport.
+    static func ofMessages(
+        seed: UInt64, network: NetworkModel, disk: DiskModel, configuration: Configuration,
+        cohorts: Cohorts
+    ) -> World<MessageNode> {
+        let commons = Commons(configuration: configuration)
+        return World(seed: seed, network: network, disk: disk) {
+            MessageNode($0, commons, cohorts.configuration(of: $0.node))
+        }
     }
 }

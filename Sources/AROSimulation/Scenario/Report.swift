@@ -31,9 +31,7 @@ public struct Report: Sendable {
 extension ScenarioRun where Resident: ~Copyable {
     /// The report of a finished run.
     public func report(wallTime: Double) -> Report {
-        let metrics =
-            tally.metrics(nodes: world.nodeCount, span: reached, drops: world.drops)
-            + gossip.metrics
+        let metrics = metricsAtEnd
         let evidence = Evidence(
             atEnd: metrics, windows: series, lastFaultAt: lastFaultAt,
             isCut: reached < scenario.duration)

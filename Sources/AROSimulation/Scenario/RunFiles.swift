@@ -79,8 +79,7 @@ extension ScenarioRun where Resident: ~Copyable {
     /// Of the moments that the scenario names, and of the end.
     private var metricsCSV: String {
         var out = "t_s,metric,unit,value\n"
-        let end = tally.metrics(nodes: world.nodeCount, span: reached, drops: world.drops)
-        for sample in samples + [Sample(at: reached, metrics: end + gossip.metrics)] {
+        for sample in samples + [Sample(at: reached, metrics: metricsAtEnd)] {
             for metric in sample.metrics {
                 out += "\(sample.at.seconds),\(metric.name),\(metric.unit.column),\(metric.value)\n"
             }

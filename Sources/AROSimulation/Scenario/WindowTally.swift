@@ -18,7 +18,7 @@ struct WindowTally {
         switch kind {
         case .lookup: lookups.ended(after: span, succeeded: succeeded)
         case .fetch: fetches.ended(after: span, succeeded: succeeded)
-        case .join, .publish, .subscribe, .broadcast: break
+        default: break
         }
     }
 

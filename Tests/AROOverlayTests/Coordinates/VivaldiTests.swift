@@ -140,6 +140,33 @@ struct VivaldiTests {
         #expect(median(fixed.errors()) <= 0.15)
     }
 
+    @Test("five fixed peers suffice where thirty others were met once and are remembered")
+    func remembered() throws {
+        try #require(!Self.regions.isEmpty)
+        var world = World(count: 200, seed: 8)
+        let (met, fixed) = (world.neighbours(30), world.neighbours(5))
+        for a in met.indices { for b in met[a] { world.measure(a, b) } }
+        var forgetful = world
+        forgetful.run(rounds: 300, peers: fixed)
+        for _ in 0..<300 {
+            world.run(rounds: 1, peers: fixed)
+            for a in world.nodes.indices {
+                guard let peer = world.nodes[a].nextRemembered(at: world.now) else { continue }
+                let place = world.nodes[Int(peer.index)].coordinate
+                world.nodes[a].recalled(peer, at: place)
+            }
+        }
+        let (with, without) = (median(world.errors()), median(forgetful.errors()))
+        print("vivaldi with 5 fixed peers, 30 remembered: median \(with), forgotten: \(without)")
+        #expect(with <= 0.15)
+        #expect(with < without)
+        let later = world.now + VivaldiConfiguration().rememberedFor + .seconds(1)
+        #expect(world.nodes[0].nextRemembered(at: later) == nil)
+        let before = world.nodes[0].coordinate
+        world.nodes[0].recalled(PeerHandle(index: 9_999), at: .origin)
+        #expect(world.nodes[0].coordinate == before, "never measured")
+    }
+
     @Test("the error estimate falls as predictions get good")
     func estimates() throws {
         try #require(!Self.regions.isEmpty)
