@@ -299,12 +299,14 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
 
     /// One armed timer per node: set again only when the deadline moves to an earlier time or the
     /// timer fires. A timer that fires early finds the deadline moved and is set again.
-    private mutating func arm(_ node: Int, _ deadline: Instant?) {
+    ///
+    /// - Parameter isAgain: it fired early, so that what armed it first stays its cause.
+    private mutating func arm(_ node: Int, _ deadline: Instant?, isAgain: Bool = false) {
         guard let deadline, deadline < .distantFuture else { return }
         let time = max(clocks.moment(of: deadline, on: node), now)
         guard time < places[node].armedAt else { return }
         places[node].armedAt = time
-        log?.armed(node)
+        if !isAgain { log?.armed(node) }
         let event = Event(
             .timer, node: UInt32(node), epoch: 0, word: UInt64(time.nanoseconds))
         agenda.push(event, at: time.nanoseconds)
@@ -316,7 +318,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         guard let resident = places[node].resident, !places[node].isPaused else { return }
         let deadline = resident.pointee.nextDeadline?.at
         guard let deadline, deadline <= clocks.time(of: node, at: now) else {
-            return arm(node, deadline)
+            return arm(node, deadline, isAgain: true)
         }
         countSpin(node)
         counters.timersFired += 1

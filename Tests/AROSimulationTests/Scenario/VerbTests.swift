@@ -179,7 +179,7 @@ private let scenario = """
     @Test func `an interrupted run keeps what was measured`() throws {
         let scratch = try Scratch()
         let file = try scratch.file(
-            "s.yaml", scenario.replacingOccurrences(of: "duration: 12s", with: "duration: 24h"))
+            "s.yaml", scenario.replacingOccurrences(of: "duration: 12s", with: "duration: 8000h"))
         let process = Process()
         process.executableURL = Command.url
         process.arguments = ["run", file, "--out", scratch.path("cut")]
@@ -193,7 +193,7 @@ private let scenario = """
         let manifest = try Manifest(
             json: Data(contentsOf: URL(fileURLWithPath: scratch.path("cut/manifest.json"))))
         #expect(!manifest.whole && !manifest.passed)
-        #expect(manifest.virtualTimeS > 0 && manifest.virtualTimeS < 86_400)
+        #expect(manifest.virtualTimeS > 0 && manifest.virtualTimeS < 8_000 * 3_600)
         #expect(try Command(["verify", scratch.path("cut")]).status == 0)
     }
 }
