@@ -125,6 +125,11 @@ private final class Demand: Sendable {
         var room = 0
         var waiter: CheckedContinuation<Bool, Never>?
         var isCancelled = false
+
+        mutating func takeWaiter() -> CheckedContinuation<Bool, Never>? {
+            defer { waiter = nil }
+            return waiter
+        }
     }
 
     private let state = Mutex(State())
@@ -158,13 +163,6 @@ private final class Demand: Sendable {
             }
             waiter?.resume(returning: false)
         }
-    }
-}
-
-extension Demand.State {
-    fileprivate mutating func takeWaiter() -> CheckedContinuation<Bool, Never>? {
-        defer { waiter = nil }
-        return waiter
     }
 }
 

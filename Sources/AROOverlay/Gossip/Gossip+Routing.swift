@@ -184,7 +184,7 @@ extension Gossip {
         else { return }
         guard coordinates.measured(roundTrip, to: peer, at: place, at: now) else { return }
         isOfferStale = true
-        for _ in 0..<configuration.coordinates.recalledPerSample {
+        for _ in 0..<coordinates.configuration.recalledPerSample {
             guard let other = coordinates.nextRemembered(at: now), other != peer,
                 let place = announcements.coordinate(of: other, book: book)
             else { continue }

@@ -46,6 +46,7 @@ public final class NodeHandle: Sendable {
     let logger: Logger
     let signer: Signer
     let content: any ContentServicing
+    let ledger: LedgerStore
     let transfers = Transfers()
     let checkups = Checkups()
     private let group: MultiThreadedEventLoopGroup

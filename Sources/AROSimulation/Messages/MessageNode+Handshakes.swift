@@ -264,10 +264,22 @@ extension MessageNode {
     }
 
     private mutating func remember(_ answer: PlainAnswer) {
-        let oldest = answer.at - limits.handshakeTimeout
+        forgetAnswers(at: answer.at)
+        answers.append(answer)
+    }
+
+    private mutating func forgetAnswers(at now: Instant) {
+        let oldest = now - limits.handshakeTimeout
         let stale = answers.prefix { $0.at <= oldest }.count
         if stale > 0 { answers.removeFirst(stale) }
-        answers.append(answer)
+    }
+
+    /// Gives memory back that only a burst of handshakes needed.
+    mutating func tidy(at now: Instant) {
+        forgetAnswers(at: now)
+        if answers.isEmpty { answers = [] }
+        if attempts.isEmpty { attempts = [] }
+        sessions.tidy(lifetimes, at: now)
     }
 
     /// The initiator of a dial used the session for the first time.

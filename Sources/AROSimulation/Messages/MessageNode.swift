@@ -121,7 +121,9 @@ extension MessageNode: Inhabitant {
         case .cancel(let id): tell(.cancel(id), at: now)
         case .disk(let reply): tell(.disk(reply), at: now)
         case .backend(let reply): tell(.backend(reply), at: now)
-        case .wallClock(let time): tell(.wallClock(time), at: now)
+        case .wallClock(let time):
+            tidy(at: now)
+            tell(.wallClock(time), at: now)
         case .shutdown:
             participant.swapScratch(&commons.scratch)
             participant.shutDown(at: now, book: &commons.book, into: &commons.outbox)
@@ -216,7 +218,7 @@ extension MessageNode: Inhabitant {
 
     /// As a node with a transport does, but that the peer is not told.
     private mutating func hangUp(_ peer: PeerHandle, at now: Instant) {
-        guard let i = sessions.find(peer, limits, at: now), !sessions.rows[i].isConnecting,
+        guard let i = sessions.find(peer, lifetimes, at: now), !sessions.rows[i].isConnecting,
             now - sessions.rows[i].activeAt >= ParticipantEffect.silenceOfTheDead
         else { return }
         let session = sessions.rows[i].number

@@ -107,6 +107,15 @@ struct PlainSessions {
         return low
     }
 
+    /// Forgets idle sessions, and gives back what room they took.
+    mutating func tidy(_ limits: SessionLimits, at now: Instant) {
+        guard rows.count > 16 else { return }
+        rows.removeAll { $0.isIdle(limits, at: now) }
+        if rows.capacity > 2 * rows.count + 16 { rows = rows.map { $0 } }
+        peers = rows.map(\.peer)
+        sweepAt = min(limits.sessionsMax, max(16, rows.count * 2))
+    }
+
     private mutating func makeRoom(_ limits: SessionLimits, at now: Instant) -> Bool {
         defer { peers = rows.map(\.peer) }
         rows.removeAll { $0.isIdle(limits, at: now) }
