@@ -6,7 +6,7 @@ import Testing
 extension Processes {
     @Suite("Streaming")
     struct Streaming {
-        static let byteCount = Trial.isHeavy ? 512 << 20 : 8 << 20
+        static let byteCount = Trial.isHeavy ? 512 << 20 : 24 << 20
 
         @Test("the first bytes of a large file come first, and who wants no more ends the fetch")
         func head() async throws {

@@ -454,7 +454,7 @@ private let inferenceKeys = Keys<InferenceConfiguration>(
         (
             "candidatesMax",
             \.candidatesMax
-        ), ("choices", \.choices), ("attemptsMax", \.attemptsMax),
+        ), ("choices", \.choices), ("asks", \.asks), ("attemptsMax", \.attemptsMax),
         ("triedMax", \.triedMax), ("hedgeOneIn", \.hedgeOneIn),
         (
             "hedgeBurst",
@@ -476,7 +476,7 @@ private let inferenceKeys = Keys<InferenceConfiguration>(
         ("promiseMax", \.promiseMax),
     ],
     spans: [
-        ("waitAccepted", \.waitAccepted), ("switchGain", \.switchGain),
+        ("waitAccepted", \.waitAccepted), ("askGraceMax", \.askGraceMax), ("switchGain", \.switchGain),
         (
             "answerTimeout",
             \.answerTimeout

@@ -115,7 +115,7 @@ private let scenario = """
             (["run", bad], "did you mean 'network'?"),
             (["check", bad], "bad.yaml:13"),
             (["run", scratch.path("none.yaml")], "cannot read"),
-            (["run", scratch.url.path], "cannot read"),
+            (["run", scratch.url.path], "bad.yaml:13"),
             (["run", good, "--out", scratch.url.path], "exists already"),
             (["run", good, "--set", "seed"], "key=value"),
             (["run", good, "--seed", "x"], "seed"),

@@ -108,7 +108,7 @@ private func complaint(_ more: String, set: [(String, String)] = []) -> String {
         ("expect: [lookup.latency.p50 <= 300]", "'300' is no duration"),
         ("expect: [lookups = 3]", "'=' is none of"),
         ("expect: [lookups]", "write it as METRIC <= VALUE"),
-        ("expect: [[1]]", "write it as METRIC <= VALUE"),
+        ("expect: [[1]]", "always, sometimes, eventually"),
         ("name: again", "test.yaml"),
         ("x: [", "not YAML"),
     ])
