@@ -118,7 +118,7 @@ let package = Package(
         tests(of: "AROInference", foundation),
         tests(of: "ARONode", foundation + protocols + ["AROSimulation"]),
         tests(of: "ARORuntime", node + ["ARO", "AROCommand"]),
-        tests(of: "AROBackend", [nio, httpClient, hummingbird]),
+        tests(of: "AROBackend", [nio, nioPosix, logging, httpClient, hummingbird]),
         tests(of: "AROGateway", node + ["ARORuntime", "AROBackend", nio, httpClient]),
         tests(of: "AROSimulation", node),
 

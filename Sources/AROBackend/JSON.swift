@@ -1,6 +1,7 @@
 /// A JSON document as a value, for documents whose form others decide (RFC 8259).
 ///
-/// Strangers write these documents: depth is bounded before the parser sees it, as each level costs stack.
+/// Strangers write these documents: depth is bounded, as each level costs stack. Read by a parser of our own: a
+/// `Codable` enum tries each number as five other things first, which takes seconds for a list of embeddings.
 
 import Foundation
 
@@ -31,31 +32,8 @@ extension JSON {
     public static let depthMax = 64
 
     public init(_ bytes: some Sequence<UInt8>) throws(JSONFailure) {
-        let data = Data(bytes)
-        guard Self.depth(of: data) <= Self.depthMax else { throw .tooDeep }
-        do { self = try JSONDecoder().decode(JSON.self, from: data) } catch { throw .malformed }
-    }
-
-    /// How deep brackets nest, whether or not they match.
-    private static func depth(of text: Data) -> Int {
-        var depth = 0
-        var deepest = 0
-        var isString = false
-        var isEscaped = false
-        for byte in text {
-            switch byte {
-            case _ where isEscaped: isEscaped = false
-            case UInt8(ascii: "\\") where isString: isEscaped = true
-            case UInt8(ascii: "\""): isString.toggle()
-            case _ where isString: break
-            case UInt8(ascii: "["), UInt8(ascii: "{"):
-                depth += 1
-                deepest = max(deepest, depth)
-            case UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
-            default: break
-            }
-        }
-        return deepest
+        var parser = JSONParser(Array(bytes))
+        self = try parser.document()
     }
 
     /// One line, keys in order.
@@ -69,28 +47,7 @@ extension JSON {
     public var text: String { String(decoding: bytes, as: UTF8.self) }
 }
 
-extension JSON: Codable {
-    public init(from decoder: any Decoder) throws {
-        let value = try decoder.singleValueContainer()
-        if let text = try? value.decode(String.self) {
-            self = .string(text)
-        } else if let object = try? value.decode([String: JSON].self) {
-            self = .object(object)
-        } else if let array = try? value.decode([JSON].self) {
-            self = .array(array)
-        } else if let bool = try? value.decode(Bool.self) {
-            self = .bool(bool)
-        } else if let integer = try? value.decode(Int64.self) {
-            self = .integer(integer)
-        } else if let number = try? value.decode(Double.self) {
-            self = .number(number)
-        } else if value.decodeNil() {
-            self = .null
-        } else {
-            throw JSONFailure.malformed
-        }
-    }
-
+extension JSON: Encodable {
     public func encode(to encoder: any Encoder) throws {
         var value = encoder.singleValueContainer()
         switch self {

@@ -24,7 +24,8 @@ struct AROMain: AsyncParsableCommand {
             NodeCommand.self, PutCommand.self, GetCommand.self, ListCommand.self,
             ProvidersCommand.self, PinCommand.self, PublishCommand.self, ResolveCommand.self,
             PeersCommand.self, MembersCommand.self, TopicCommand.self, StatusCommand.self,
-            IDCommand.self, MCPCommand.self, ProveCommand.self, VerifyCommand.self,
+            IDCommand.self, DoctorCommand.self, MCPCommand.self, ProveCommand.self,
+            VerifyCommand.self,
             DemoCommand.self,
         ])
 

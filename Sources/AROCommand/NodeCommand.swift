@@ -44,6 +44,8 @@ struct NodeCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Models") var backend: BackendOptions
 
+    @OptionGroup(title: "Payment") var payment: PaymentOptions
+
     @Option(
         name: .customLong("log-level"),
         help: ArgumentHelp(
@@ -59,14 +61,21 @@ struct NodeCommand: AsyncParsableCommand {
         var configuration = NodeConfiguration(
             bootstrap: bootstrap, dataDirectory: node.path, quota: quota?.bytes, logger: logger())
         if !listen.isEmpty { configuration.listen = listen }
+        payment.apply(to: &configuration.node.inference)
+        let backends = Backends(
+            backend.servers, price: payment.price, logger: configuration.logger)
+        let desk = ModelDesk(backends)
+        if !backend.servers.isEmpty { configuration.models = desk }
         let handle = try await NodeHandle.start(configuration)
+        desk.attach(handle)
         let control = try await handle.openControl()
         let gateway: Gateway?
-        let backends = Backends(backend.servers, logger: configuration.logger)
+        handle.add { await backends.checkup() }
         let watching = Task { await backends.watch(handle) }
         do {
             gateway = try await self.gateway.start(
-                handle, LocalInference(node: handle, backends: backends), configuration.logger)
+                handle, NetworkInference(node: handle, priceMax: payment.priceMax),
+                configuration.logger)
         } catch {
             watching.cancel()
             await control.close()

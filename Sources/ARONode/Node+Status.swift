@@ -11,11 +11,12 @@ extension Node {
             guard let known = transport.statistics(of: session),
                 let address = transport.address(of: session)
             else { continue }
-            rows.append(
-                PeerStatus(
-                    id: book.id(peer), address: address, isConnected: true,
-                    isInTable: participant.isInTable(peer, book: book),
-                    roundTrip: known.roundTrip, bytesIn: known.bytesIn, bytesOut: known.bytesOut))
+            var row = PeerStatus(
+                id: book.id(peer), address: address, isConnected: true,
+                isInTable: participant.isInTable(peer, book: book),
+                roundTrip: known.roundTrip, bytesIn: known.bytesIn, bytesOut: known.bytesOut)
+            (row.packetsOut, row.packetsLost) = (known.packetsOut, known.packetsLost)
+            rows.append(row)
         }
         return rows.sorted { $0.id < $1.id }
     }

@@ -5,6 +5,7 @@
 
 import AROContent
 import AROCrypto
+import AROOverlay
 import AROPrimitives
 import AROTransport
 import AROWire
@@ -31,9 +32,10 @@ public struct Node: ~Copyable {
     ///   - identity: the node's key pair.
     ///   - entropy: the source of keys and nonces; seeded for a simulated world.
     ///   - seed: the seed of every decision by chance.
+    ///   - pool: for the nodes of a simulated world; nil for one of its own.
     public init(
         configuration: Configuration, identity: consuming Identity, entropy: consuming Entropy,
-        seed: UInt64, at now: Instant, wallClock: UnixTime
+        seed: UInt64, pool: StatementPool? = nil, at now: Instant, wallClock: UnixTime
     ) {
         var generator = Generator(seed: seed)
         var transportConfiguration = configuration.transport
@@ -44,8 +46,8 @@ public struct Node: ~Copyable {
             configuration: transportConfiguration, identity: identity.copy(), entropy: entropy,
             generator: generator.fork("transport"), at: now, wallClock: wallClock)
         participant = Participant(
-            configuration: configuration, identity: identity, seed: generator.next(), at: now,
-            wallClock: wallClock)
+            configuration: configuration, identity: identity, seed: generator.next(),
+            pool: pool, at: now, wallClock: wallClock)
     }
 
     /// Takes one input. `now` must never go back. Effects other than packets are appended to
@@ -347,7 +349,7 @@ extension Node {
         to peer: PeerHandle, message: RawSpan, at now: Instant
     ) -> SessionID {
         let session = transport.connect(
-            to: book.id(peer), addresses: book.addresses(peer), first: message, at: now)
+            to: book.id(peer), addresses: Array(book.addresses(peer)), first: message, at: now)
         carrier.connecting(session, to: peer)
         return session
     }

@@ -6,8 +6,21 @@ import AROPrimitives
 import AROWire
 
 struct OwnAddresses: Sendable {
+    private struct Report {
+        var peer: PeerHandle
+        /// A place in ``seen``.
+        var address: UInt8
+    }
+
     private let listening: [SocketAddress]
-    private var reports: [(peer: PeerHandle, address: SocketAddress)] = []
+    /// The oldest first.
+    private var reports: [Report] = []
+    /// The different addresses that were reported; few, and mostly one.
+    private var seen: [SocketAddress] = []
+    /// The address that most peers see; of equals the one reported last.
+    private(set) var observed: SocketAddress?
+    /// How our packets are translated on the way out, as far as several peers agree.
+    private(set) var nat = NATClass.unknown
 
     /// Reports remembered, one a peer. A guess.
     private static let reportsMax = 32
@@ -22,47 +35,75 @@ struct OwnAddresses: Sendable {
         self.listening = listening.filter { !$0.isUnusable }
     }
 
-    /// Only who has a session with us can report.
-    mutating func reported(_ address: SocketAddress, by peer: PeerHandle) {
-        guard !address.isUnusable else { return }
+    /// Only who has a session with us can report. Returns whether we know anything new by it.
+    mutating func reported(_ address: SocketAddress, by peer: PeerHandle) -> Bool {
+        guard !address.isUnusable else { return false }
         reports.removeAll { $0.peer == peer }
         if reports.count == Self.reportsMax { reports.removeFirst() }
-        reports.append((peer, address))
+        reports.append(Report(peer: peer, address: UInt8(place(of: address))))
+        let known = (observed, nat)
+        (observed, nat) = (mostSeen, natSeen)
+        return known != (observed, nat)
     }
 
-    /// The address that most peers see; of equals the one reported last.
-    var observed: SocketAddress? {
-        var best: (address: SocketAddress, count: Int)?
-        for report in reports.reversed() {
-            let count = reports.count { $0.address == report.address }
-            if count > (best?.count ?? 0) { best = (report.address, count) }
+    /// Where an address stands in ``seen``, which it enters where it is new.
+    private mutating func place(of address: SocketAddress) -> Int {
+        if let i = seen.firstIndex(of: address) { return i }
+        if seen.count > Self.reportsMax { forgetUnreported() }
+        seen.append(address)
+        return seen.count - 1
+    }
+
+    private mutating func forgetUnreported() {
+        let old = seen
+        seen = []
+        for i in reports.indices {
+            let address = old[Int(reports[i].address)]
+            let place = seen.firstIndex(of: address) ?? seen.count
+            if place == seen.count { seen.append(address) }
+            reports[i].address = UInt8(place)
         }
-        guard let best, best.count >= max(Self.reportsMin, reports.count / 2) else { return nil }
-        return best.address
     }
 
-    /// How our packets are translated on the way out, as far as several peers agree. IPv4's class
-    /// where there is one, as that is where translators stand, else IPv6's.
-    var nat: NATClass {
+    private var mostSeen: SocketAddress? {
+        var counts = InlineArray<64, UInt8>(repeating: 0)
+        for report in reports { counts[Int(report.address)] += 1 }
+        var best: UInt8?
+        for report in reports.reversed()
+        where counts[Int(report.address)] > best.map({ counts[Int($0)] }) ?? 0 {
+            best = report.address
+        }
+        guard let best,
+            Int(counts[Int(best)]) >= max(Self.reportsMin, reports.count / 2)
+        else { return nil }
+        return seen[Int(best)]
+    }
+
+    /// IPv4's class where there is one, as that is where translators stand, else IPv6's.
+    private var natSeen: NATClass {
         let old = nat { $0.isIPv4 }
         return old == .unknown ? nat { !$0.isIPv4 } : old
     }
 
     /// By the reports of one address family: those of the other have another translator, or none.
     private func nat(_ isOfFamily: (SocketAddress) -> Bool) -> NATClass {
-        let seen = reports.map(\.address).filter(isOfFamily)
-        var best: (address: SocketAddress, count: Int)?
-        for address in seen {
-            let count = seen.count { $0 == address }
-            if count > (best?.count ?? 0) { best = (address, count) }
+        var counts = InlineArray<64, UInt8>(repeating: 0)
+        var count = 0
+        var best: Int?
+        for report in reports where isOfFamily(seen[Int(report.address)]) {
+            count += 1
+            counts[Int(report.address)] += 1
         }
-        guard let best, seen.count >= Self.natReportsMin else { return .unknown }
-        if best.count >= Self.natReportsMin, best.count * 2 > seen.count {
-            return listening.contains(best.address) ? .open : .endpointIndependent
+        for report in reports where counts[Int(report.address)] > best.map({ counts[$0] }) ?? 0 {
+            best = Int(report.address)
+        }
+        guard let best, count >= Self.natReportsMin else { return .unknown }
+        if Int(counts[best]) >= Self.natReportsMin, Int(counts[best]) * 2 > count {
+            return listening.contains(seen[best]) ? .open : .endpointIndependent
         }
         // Whether the port depends on the peer's address alone, these reports cannot tell. Two that
         // differ may be one that lies.
-        return seen.count > Self.natReportsMin ? .addressAndPortDependent : .unknown
+        return count > Self.natReportsMin ? .addressAndPortDependent : .unknown
     }
 
     /// Every peer that must stay in the book: another with its handle would take its report away.

@@ -1,5 +1,6 @@
 /// What the participant tells of itself.
 
+import AROInference
 import AROOverlay
 import AROPrimitives
 import AROWire
@@ -31,6 +32,8 @@ extension Participant {
     }
 
     // MARK: For a simulated world
+
+    package var callCounters: InferenceCounters { inference.counters }
 
     package var activeView: [PeerHandle] { gossip.neighbours }
     package var passiveView: [PeerHandle] { gossip.passiveView }

@@ -37,9 +37,10 @@ public struct Participant: ~Copyable {
     /// Breaches of the content exchange and of inference by peers.
     var misconduct: UInt64 = 0
 
+    /// - Parameter pool: for the nodes of a simulated world; nil for one of its own.
     public init(
         configuration: Configuration, identity: consuming Identity, seed: UInt64,
-        at now: Instant, wallClock: UnixTime
+        pool: StatementPool? = nil, at now: Instant, wallClock: UnixTime
     ) {
         var generator = Generator(seed: seed)
         id = identity.id
@@ -50,8 +51,8 @@ public struct Participant: ~Copyable {
         exchange = Exchange(
             configuration: configuration.exchange, generator: generator.fork("exchange"))
         gossip = Gossip(
-            configuration: configuration.gossip, local: identity.id, generator: &generator,
-            at: now, wallClock: wallClock)
+            configuration: configuration.gossip, local: identity.id, pool: pool,
+            generator: &generator, at: now, wallClock: wallClock)
         inference = Inference(
             configuration: configuration.inference, identity: identity,
             generator: generator.fork("inference"), at: now, wallClock: wallClock)
@@ -163,14 +164,14 @@ public struct Participant: ~Copyable {
 
     /// When the participant wants ``ParticipantInput/deadline``, and why.
     public var nextDeadline: Wake? {
-        var next = kademlia.nextDeadline.map { Wake(at: $0, reason: .overlay) }
-        for (at, reason) in [
-            (exchange.nextDeadline, Wake.Reason.content), (gossip.nextDeadline, .gossip),
-            (inference.nextDeadline, .inference),
-        ] {
-            if let at, at < next?.at ?? .distantFuture { next = Wake(at: at, reason: reason) }
+        var next = Wake(at: .distantFuture, reason: .overlay)
+        if let at = kademlia.nextDeadline { next.at = at }
+        if let at = exchange.nextDeadline, at < next.at { next = Wake(at: at, reason: .content) }
+        if let at = gossip.nextDeadline, at < next.at { next = Wake(at: at, reason: .gossip) }
+        if let at = inference.nextDeadline, at < next.at {
+            next = Wake(at: at, reason: .inference)
         }
-        return next
+        return next.at == .distantFuture ? nil : next
     }
 
     /// Every peer that must stay in the book. The outbox must have been drained.
@@ -189,8 +190,7 @@ public struct Participant: ~Copyable {
         _ peer: PeerHandle, _ facts: PeerFacts, at now: Instant, book: inout PeerBook
     ) {
         isIsolated = false
-        if let observed = facts.observedAddress {
-            ownAddresses.reported(observed, by: peer)
+        if let observed = facts.observedAddress, ownAddresses.reported(observed, by: peer) {
             kademlia.addresses = ownAddresses.best
             gossip.addresses = ownAddresses.best
             gossip.nat = ownAddresses.nat

@@ -165,6 +165,9 @@ public struct PeerStatus: Hashable, Sendable {
     /// Smoothed round-trip time, where it was measured.
     public var roundTrip: Duration?
     public var bytesIn, bytesOut: UInt64
+    /// Packets of the session that is open, and how many of them were given up for lost.
+    public var packetsOut: UInt64 = 0
+    public var packetsLost: UInt64 = 0
 
     public init(
         id: PeerID, address: SocketAddress, isConnected: Bool, isInTable: Bool,

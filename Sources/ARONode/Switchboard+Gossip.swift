@@ -68,15 +68,14 @@ extension Participant {
     mutating func drainGossip(
         at now: Instant, book: inout PeerBook, into outbox: inout ParticipantOutbox
     ) {
+        guard !gossipOut.isEmpty else { return }
         let base = outbox.bytes.count
         outbox.bytes += gossipOut.bytes
         for send in gossipOut.sends {
             let range = base + send.range.lowerBound..<base + send.range.upperBound
             outbox.effects.append(.send(send.peer, range))
         }
-        let events = gossipOut.events
-        gossipOut.removeAll()
-        for event in events {
+        for event in gossipOut.takeAll() {
             switch event {
             case .member(let change, let peer):
                 carry(change, peer, at: now, book: book, into: &outbox)

@@ -31,7 +31,8 @@ extension Participant {
             outbox.effects.append(.reply(id, .done))
         case .findProviders(let root, let limit):
             let operation = kademlia.startProviderSearch(
-                root.dhtKey, limit: limit, at: now, book: &book, into: &kademliaOut)
+                root.dhtKey, limit: limit, paths: configuration.kademlia.readPaths, at: now,
+                book: &book, into: &kademliaOut)
             requests.started(operation, for: .request(id))
         case .fetch(let options):
             exchange.start(options, FetchID(number: id.number), at: now)
@@ -45,7 +46,9 @@ extension Participant {
                 of: publisher, label: Array(label.utf8), at: now, book: &book, into: &kademliaOut)
             requests.started(operation, for: .request(id))
         case .lookup(let key):
-            let operation = kademlia.startLookup(key, at: now, book: &book, into: &kademliaOut)
+            let operation = kademlia.startLookup(
+                key, paths: configuration.kademlia.readPaths, at: now, book: &book,
+                into: &kademliaOut)
             requests.started(operation, for: .request(id))
         case .watchMembers:
             guard !audience.watches(id) else { break }
@@ -114,15 +117,14 @@ extension Participant {
     private mutating func drainKademlia(
         at now: Instant, book: inout PeerBook, into outbox: inout ParticipantOutbox
     ) {
+        guard !kademliaOut.isEmpty else { return }
         let base = outbox.bytes.count
         outbox.bytes += kademliaOut.bytes
         for send in kademliaOut.sends {
             let range = base + send.range.lowerBound..<base + send.range.upperBound
             outbox.effects.append(.send(send.peer, range))
         }
-        let events = kademliaOut.events
-        kademliaOut.removeAll()
-        for event in events { carry(event, at: now, book: &book, into: &outbox) }
+        for event in kademliaOut.takeAll() { carry(event, at: now, book: &book, into: &outbox) }
     }
 
     private mutating func carry(

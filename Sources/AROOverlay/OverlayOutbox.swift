@@ -13,52 +13,69 @@ public struct OverlaySend: Hashable, Sendable {
 }
 
 public struct OverlayOutbox<Event: Sendable>: ~Copyable {
-    public private(set) var bytes: [UInt8] = []
-    public private(set) var sends: [OverlaySend] = []
-    public internal(set) var events: [Event] = []
+    // Generic, and asked for by other targets with every message: hence inlinable.
+    @usableFromInline var heldBytes: [UInt8] = []
+    @usableFromInline var heldSends: [OverlaySend] = []
+    @usableFromInline var heldEvents: [Event] = []
 
-    public init() {}
+    @inlinable public var bytes: [UInt8] { heldBytes }
+    @inlinable public var sends: [OverlaySend] { heldSends }
+    public internal(set) var events: [Event] {
+        @inlinable get { heldEvents }
+        _modify { yield &heldEvents }
+    }
 
-    public var isEmpty: Bool { sends.isEmpty && events.isEmpty }
+    @inlinable public init() {}
+
+    @inlinable public var isEmpty: Bool { sends.isEmpty && events.isEmpty }
 
     /// Forgets the contents, keeps the capacity.
-    public mutating func removeAll() {
-        bytes.removeAll(keepingCapacity: true)
-        sends.removeAll(keepingCapacity: true)
-        events.removeAll(keepingCapacity: true)
+    @inlinable public mutating func removeAll() {
+        heldBytes.removeAll(keepingCapacity: true)
+        heldSends.removeAll(keepingCapacity: true)
+        heldEvents.removeAll(keepingCapacity: true)
+    }
+
+    /// Forgets the contents, keeps the capacity, and returns the events.
+    @inlinable public mutating func takeAll() -> [Event] {
+        heldBytes.removeAll(keepingCapacity: true)
+        heldSends.removeAll(keepingCapacity: true)
+        return takeEvents()
     }
 
     /// Sends the message that `append` writes.
     @inline(__always)
     mutating func send(to peer: PeerHandle, _ append: (inout [UInt8]) -> Void) {
         let start = bytes.count
-        append(&bytes)
+        append(&heldBytes)
         assert(bytes.count - start <= WireLimits.messageMax)
-        sends.append(OverlaySend(peer: peer, range: start..<bytes.count))
+        heldSends.append(OverlaySend(peer: peer, range: start..<bytes.count))
     }
 
     /// Sends the last message to one more peer.
     mutating func resend(to peer: PeerHandle) {
         guard let last = sends.last else { return }
-        sends.append(OverlaySend(peer: peer, range: last.range))
+        heldSends.append(OverlaySend(peer: peer, range: last.range))
     }
 
     /// Takes over another part's messages, and leaves its events.
     mutating func takeSends<Other>(of other: inout OverlayOutbox<Other>) {
         guard !other.sends.isEmpty else { return }
         let base = bytes.count
-        bytes += other.bytes
+        heldBytes += other.bytes
         for send in other.sends {
             let range = base + send.range.lowerBound..<base + send.range.upperBound
-            sends.append(OverlaySend(peer: send.peer, range: range))
+            heldSends.append(OverlaySend(peer: send.peer, range: range))
         }
-        other.bytes.removeAll(keepingCapacity: true)
-        other.sends.removeAll(keepingCapacity: true)
+        other.heldBytes.removeAll(keepingCapacity: true)
+        other.heldSends.removeAll(keepingCapacity: true)
     }
 
     /// Takes the events out.
-    mutating func takeEvents() -> [Event] {
-        defer { events.removeAll(keepingCapacity: true) }
+    @inlinable mutating func takeEvents() -> [Event] {
+        guard !events.isEmpty else { return [] }
+        // The caller has the only reference: a kept capacity would be a new allocation.
+        defer { heldEvents = [] }
         return events
     }
 }

@@ -20,7 +20,9 @@ public enum DecodingFailure: Error, Hashable, Sendable {
 
 public struct ByteReader: ~Escapable {
     @usableFromInline let span: RawSpan
-    public private(set) var offset = 0
+    @usableFromInline var position = 0
+    /// Bytes read so far.
+    @inlinable public var offset: Int { position }
 
     @inlinable @_lifetime(copy span)
     public init(_ span: RawSpan) {
@@ -31,59 +33,59 @@ public struct ByteReader: ~Escapable {
     @inlinable public var isAtEnd: Bool { offset == span.byteCount }
 
     /// Throws ``DecodingFailure/trailingBytes`` unless everything was read.
-    public func finish() throws(DecodingFailure) {
+    @inlinable public func finish() throws(DecodingFailure) {
         guard isAtEnd else { throw .trailingBytes }
     }
 
     @_lifetime(self: copy self)
-    public mutating func skip(_ count: Int) throws(DecodingFailure) {
+    @inlinable public mutating func skip(_ count: Int) throws(DecodingFailure) {
         guard count >= 0, count <= remaining else { throw .truncated }
-        offset += count
+        position += count
     }
 
     /// The byte to be read next, without reading it; nil at the end.
-    public var peek: UInt8? {
+    @inlinable public var peek: UInt8? {
         isAtEnd ? nil : span.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
     }
 
     @_lifetime(self: copy self)
-    public mutating func u8() throws(DecodingFailure) -> UInt8 {
+    @inlinable public mutating func u8() throws(DecodingFailure) -> UInt8 {
         guard remaining >= 1 else { throw .truncated }
-        defer { offset += 1 }
+        defer { position += 1 }
         return span.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
     }
 
     @_lifetime(self: copy self)
-    public mutating func u16() throws(DecodingFailure) -> UInt16 {
+    @inlinable public mutating func u16() throws(DecodingFailure) -> UInt16 {
         guard remaining >= 2 else { throw .truncated }
-        defer { offset += 2 }
+        defer { position += 2 }
         return UInt16(bigEndian: span.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self))
     }
 
     @_lifetime(self: copy self)
-    public mutating func u32() throws(DecodingFailure) -> UInt32 {
+    @inlinable public mutating func u32() throws(DecodingFailure) -> UInt32 {
         guard remaining >= 4 else { throw .truncated }
-        defer { offset += 4 }
+        defer { position += 4 }
         return UInt32(bigEndian: span.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self))
     }
 
     @_lifetime(self: copy self)
-    public mutating func u64() throws(DecodingFailure) -> UInt64 {
+    @inlinable public mutating func u64() throws(DecodingFailure) -> UInt64 {
         guard remaining >= 8 else { throw .truncated }
-        defer { offset += 8 }
+        defer { position += 8 }
         return UInt64(bigEndian: span.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }
 
     @_lifetime(self: copy self)
-    public mutating func bits256() throws(DecodingFailure) -> Bits256 {
+    @inlinable public mutating func bits256() throws(DecodingFailure) -> Bits256 {
         guard remaining >= 32 else { throw .truncated }
-        defer { offset += 32 }
+        defer { position += 32 }
         return span.withUnsafeBytes { Bits256(loadingFrom: $0.baseAddress! + offset) }
     }
 
     /// A variable-length integer of RFC 9000 §16, in its shortest form.
     @_lifetime(self: copy self)
-    public mutating func varint() throws(DecodingFailure) -> UInt64 {
+    @inlinable public mutating func varint() throws(DecodingFailure) -> UInt64 {
         guard let first = peek else { throw .truncated }
         let value: UInt64
         let least: UInt64
@@ -99,7 +101,7 @@ public struct ByteReader: ~Escapable {
 
     /// A variable-length integer that must not exceed `bound`.
     @_lifetime(self: copy self)
-    public mutating func varint(atMost bound: Int) throws(DecodingFailure) -> Int {
+    @inlinable public mutating func varint(atMost bound: Int) throws(DecodingFailure) -> Int {
         let value = try varint()
         guard value <= UInt64(bound) else { throw .outOfBounds }
         return Int(value)
@@ -108,36 +110,38 @@ public struct ByteReader: ~Escapable {
     /// The next `count` bytes, in place.
     @_lifetime(copy self)
     @_lifetime(self: copy self)
-    public mutating func span(_ count: Int) throws(DecodingFailure) -> RawSpan {
+    @inlinable public mutating func span(_ count: Int) throws(DecodingFailure) -> RawSpan {
         guard count >= 0, count <= remaining else { throw .truncated }
         let start = offset
-        offset += count
+        position += count
         return span.extracting(start..<start + count)
     }
 
     /// All bytes not yet read, in place.
     @_lifetime(copy self)
     @_lifetime(self: copy self)
-    public mutating func rest() -> RawSpan {
+    @inlinable public mutating func rest() -> RawSpan {
         let start = offset
-        offset = span.byteCount
+        position = span.byteCount
         return span.extracting(start..<span.byteCount)
     }
 
     /// A copy of the next `count` bytes.
     @_lifetime(self: copy self)
-    public mutating func bytes(_ count: Int) throws(DecodingFailure) -> [UInt8] {
+    @inlinable public mutating func bytes(_ count: Int) throws(DecodingFailure) -> [UInt8] {
         try span(count).array
     }
 
     /// A copy of a byte string with a variable-length count before it, of at most `bound` bytes.
     @_lifetime(self: copy self)
-    public mutating func lengthPrefixed(atMost bound: Int) throws(DecodingFailure) -> [UInt8] {
+    @inlinable public mutating func lengthPrefixed(atMost bound: Int) throws(DecodingFailure)
+        -> [UInt8]
+    {
         try bytes(varint(atMost: bound))
     }
 }
 
 extension RawSpan {
     /// A copy of the bytes.
-    public var array: [UInt8] { withUnsafeBytes { [UInt8]($0) } }
+    @inlinable public var array: [UInt8] { withUnsafeBytes { [UInt8]($0) } }
 }

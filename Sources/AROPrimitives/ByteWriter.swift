@@ -1,26 +1,18 @@
 /// Writing what ``ByteReader`` reads.
 
 extension [UInt8] {
-    @inlinable public mutating func appendU16(_ value: UInt16) {
-        append(UInt8(truncatingIfNeeded: value >> 8))
-        append(UInt8(truncatingIfNeeded: value))
-    }
-
-    @inlinable public mutating func appendU32(_ value: UInt32) {
-        appendU16(UInt16(truncatingIfNeeded: value >> 16))
-        appendU16(UInt16(truncatingIfNeeded: value))
-    }
-
-    @inlinable public mutating func appendU64(_ value: UInt64) {
-        appendU32(UInt32(truncatingIfNeeded: value >> 32))
-        appendU32(UInt32(truncatingIfNeeded: value))
-    }
+    @inlinable public mutating func appendU16(_ value: UInt16) { appendWord(value) }
+    @inlinable public mutating func appendU32(_ value: UInt32) { appendWord(value) }
+    @inlinable public mutating func appendU64(_ value: UInt64) { appendWord(value) }
 
     @inlinable public mutating func appendBits256(_ value: Bits256) {
-        appendU64(value.w0)
-        appendU64(value.w1)
-        appendU64(value.w2)
-        appendU64(value.w3)
+        Swift.withUnsafeBytes(
+            of: (value.w0.bigEndian, value.w1.bigEndian, value.w2.bigEndian, value.w3.bigEndian)
+        ) { append(contentsOf: $0) }
+    }
+
+    @inlinable mutating func appendWord(_ value: some FixedWidthInteger) {
+        Swift.withUnsafeBytes(of: value.bigEndian) { append(contentsOf: $0) }
     }
 
     /// A variable-length integer of RFC 9000 §16; `value` must be below 2^62.

@@ -19,6 +19,8 @@ public struct PacketBuffer: ~Copyable {
     public static let runPacketsMax = 64
     public static let runBytesMax = 65_000
 
+    private static let zeros = [UInt8](repeating: 0, count: 1 << 16)
+
     public private(set) var bytes: [UInt8] = []
     public private(set) var runs: [Run] = []
 
@@ -62,7 +64,8 @@ public struct PacketBuffer: ~Copyable {
 
     @usableFromInline mutating func beginPacket(capacity: Int) -> Int {
         let start = bytes.count
-        bytes.append(contentsOf: repeatElement(0, count: capacity))
+        // A copy of zeros is many times faster than an element repeated.
+        bytes.append(contentsOf: Self.zeros[..<capacity])
         return start
     }
 

@@ -17,25 +17,25 @@ public struct PeerHandle: Hashable, Comparable, Sendable {
 public struct Contact: Hashable, Sendable {
     public var id: PeerID
     /// Where it may be reached, best first; at most ``addressesMax``.
-    public var addresses: [SocketAddress]
+    public var addresses: AddressList
 
     /// Addresses kept of one peer: two families, public and private.
     public static let addressesMax = 4
 
-    public init(id: PeerID, addresses: [SocketAddress]) {
-        self.id = id
-        self.addresses = Array(addresses.prefix(Self.addressesMax))
+    @inlinable public init(id: PeerID, addresses: AddressList) {
+        (self.id, self.addresses) = (id, addresses)
+    }
+
+    @inlinable public init(id: PeerID, addresses: some Sequence<SocketAddress>) {
+        self.init(id: id, addresses: AddressList(addresses))
     }
 }
 
 public struct PeerBook: ~Copyable {
-    @usableFromInline struct Entry {
-        @usableFromInline var contact: Contact
-        @usableFromInline var key: DHTKey
-        @usableFromInline var used: Bool
-    }
-
-    @usableFromInline var entries: [Entry] = []
+    // Apart, as look-ups compare the keys of many peers and want nothing else of them.
+    @usableFromInline var contacts: [Contact] = []
+    @usableFromInline var keys: [DHTKey] = []
+    private var used: [Bool] = []
     private var handles: [PeerID: PeerHandle] = [:]
     private var free: [UInt32] = []
 
@@ -43,18 +43,29 @@ public struct PeerBook: ~Copyable {
 
     public var count: Int { handles.count }
 
+    public var heapByteCount: Int {
+        // A dictionary's rows, and a bit for each.
+        let row = MemoryLayout<PeerID>.stride + MemoryLayout<PeerHandle>.stride
+        let table = handles.capacity * row * 4 / 3
+        return contacts.heapByteCount + keys.heapByteCount + used.heapByteCount + table
+    }
+
     /// The handle of `id`, made if it is new. `key` is SHA-256 of the peer's public key; it is asked
     /// for only where the peer is new.
     public mutating func intern(_ id: PeerID, key: @autoclosure () -> DHTKey) -> PeerHandle {
         if let known = handles[id] { return known }
-        let entry = Entry(contact: Contact(id: id, addresses: []), key: key(), used: true)
+        let contact = Contact(id: id, addresses: [])
         let handle: PeerHandle
         if let index = free.popLast() {
             handle = PeerHandle(index: index)
-            entries[Int(index)] = entry
+            contacts[Int(index)] = contact
+            keys[Int(index)] = key()
+            used[Int(index)] = true
         } else {
-            handle = PeerHandle(index: UInt32(entries.count))
-            entries.append(entry)
+            handle = PeerHandle(index: UInt32(contacts.count))
+            contacts.append(contact)
+            keys.append(key())
+            used.append(true)
         }
         handles[id] = handle
         return handle
@@ -62,58 +73,50 @@ public struct PeerBook: ~Copyable {
 
     public func handle(of id: PeerID) -> PeerHandle? { handles[id] }
 
-    @inlinable public func id(_ handle: PeerHandle) -> PeerID {
-        entries[Int(handle.index)].contact.id
-    }
-    @inlinable public func key(_ handle: PeerHandle) -> DHTKey { entries[Int(handle.index)].key }
+    @inlinable public func id(_ handle: PeerHandle) -> PeerID { contacts[Int(handle.index)].id }
+    @inlinable public func key(_ handle: PeerHandle) -> DHTKey { keys[Int(handle.index)] }
     @inlinable public func contact(_ handle: PeerHandle) -> Contact {
-        entries[Int(handle.index)].contact
+        contacts[Int(handle.index)]
     }
-    @inlinable public func addresses(_ handle: PeerHandle) -> [SocketAddress] {
-        entries[Int(handle.index)].contact.addresses
+    @inlinable public func addresses(_ handle: PeerHandle) -> AddressList {
+        contacts[Int(handle.index)].addresses
+    }
+    /// Where the peer is tried first.
+    @inlinable public func address(_ handle: PeerHandle) -> SocketAddress? {
+        contacts[Int(handle.index)].addresses.first
     }
 
     /// A peer was heard from at `address`: it becomes the first to be tried.
-    public mutating func heard(_ handle: PeerHandle, at address: SocketAddress) {
+    @inlinable public mutating func heard(_ handle: PeerHandle, at address: SocketAddress) {
         let i = Int(handle.index)
-        guard entries[i].contact.addresses.first != address else { return }
-        entries[i].contact.addresses.removeAll { $0 == address }
-        entries[i].contact.addresses.insert(address, at: 0)
-        trim(i)
+        guard contacts[i].addresses.first != address else { return }
+        contacts[i].addresses.moveToFront(address)
     }
 
     /// Somebody says that a peer can be reached at `addresses`: tried after those known already.
-    public mutating func suggest(_ addresses: [SocketAddress], for handle: PeerHandle) {
+    @inlinable public mutating func suggest(
+        _ addresses: some Sequence<SocketAddress>, for handle: PeerHandle
+    ) {
         let i = Int(handle.index)
         for address in addresses where !address.isUnusable {
-            guard entries[i].contact.addresses.count < Contact.addressesMax else { return }
-            if !entries[i].contact.addresses.contains(address) {
-                entries[i].contact.addresses.append(address)
-            }
+            if !contacts[i].addresses.contains(address) { contacts[i].addresses.append(address) }
         }
     }
 
     /// An address did not answer: it is tried last from now on.
     public mutating func failed(_ handle: PeerHandle, at address: SocketAddress) {
-        let i = Int(handle.index)
-        guard let at = entries[i].contact.addresses.firstIndex(of: address) else { return }
-        entries[i].contact.addresses.append(entries[i].contact.addresses.remove(at: at))
-    }
-
-    private mutating func trim(_ i: Int) {
-        let extra = entries[i].contact.addresses.count - Contact.addressesMax
-        if extra > 0 { entries[i].contact.addresses.removeLast(extra) }
+        contacts[Int(handle.index)].addresses.moveToBack(address)
     }
 
     /// Forgets every peer for which `isUsed` says false. Handles of forgotten peers are reused, so
     /// the caller must know every place that holds one.
     public mutating func sweep(keeping isUsed: (PeerHandle) -> Bool) {
-        for i in entries.indices where entries[i].used {
+        for i in used.indices where used[i] {
             let handle = PeerHandle(index: UInt32(i))
             guard !isUsed(handle) else { continue }
-            handles[entries[i].contact.id] = nil
-            entries[i].used = false
-            entries[i].contact.addresses = []
+            handles[contacts[i].id] = nil
+            used[i] = false
+            contacts[i].addresses = []
             free.append(UInt32(i))
         }
     }

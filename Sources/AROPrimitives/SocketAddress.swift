@@ -25,12 +25,12 @@ public struct SocketAddress: Hashable, Sendable {
     @inlinable public var isUnspecified: Bool { isIPv4 ? ipv4 == 0 : high == 0 && low == 0 }
     /// Addresses that name no single host to send to: unspecified, multicast, IPv4 broadcast, or
     /// port 0.
-    public var isUnusable: Bool {
+    @inlinable public var isUnusable: Bool {
         if port == 0 || isUnspecified { return true }
         return isIPv4 ? ipv4 >> 28 == 0xe || ipv4 == .max : high >> 56 == 0xff
     }
     /// Private, link-local, unique-local, carrier-NAT or loopback: of no use to peers elsewhere.
-    public var isPrivate: Bool {
+    @inlinable public var isPrivate: Bool {
         if isLoopback { return true }
         if isIPv4 {
             return ipv4 >> 24 == 10 || ipv4 >> 20 == 0xac1 || ipv4 >> 16 == 0xc0a8

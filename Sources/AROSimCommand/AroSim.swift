@@ -19,7 +19,7 @@ struct AroSim: ParsableCommand {
         subcommands: [
             Run.self, Check.self, List.self, SweepCommand.self, Merge.self, Verify.self,
             Replay.self, Trace.self, Diff.self, Hunt.self, Shrink.self, Plot.self, Compare.self,
-            Bench.self,
+            Bench.self, Calls.self,
             Work.self,
         ])
 

@@ -139,14 +139,26 @@ struct Bench: ParsableCommand {
     @Option(help: "Measure a world of this many participants instead; may be repeated.")
     var participants: [Int] = []
 
+    @Option(help: "Let participants gossip for so many seconds of virtual time.")
+    var gossip = 60
+
+    @Option(help: "Look so many keys up among participants.")
+    var lookups = 10_000
+
+    @Option(help: "Let a participant's directory hold so many members at most.")
+    var directory: Int?
+
     func validate() throws {
+        guard gossip >= 0, lookups >= 0, directory ?? 1 > 0 else {
+            throw ValidationError("--gossip, --lookups and --directory are no negative numbers")
+        }
         guard participants.allSatisfy({ (2...Scenario.nodesMax).contains($0) }) else {
             throw ValidationError("--participants: 2 to \(Scenario.nodesMax)")
         }
     }
 
     func run() {
-        for nodes in participants { print(ParticipantBenchmark(nodes: nodes)) }
+        for nodes in participants { print(measure(nodes)) }
         guard participants.isEmpty else { return }
 
         for pending in [1_000, 10_000, 100_000, 1_000_000] {
@@ -155,6 +167,16 @@ struct Bench: ParsableCommand {
         for nodes in [1_000, 10_000, 100_000] {
             show(EngineBenchmark.tokens(nodes: nodes, tokens: 10_000, events: 5_000_000))
         }
+    }
+
+    private func measure(_ nodes: Int) -> ParticipantBenchmark {
+        var options = ParticipantBenchmark.Options(nodes: nodes)
+        options.gossip = .seconds(Int64(gossip))
+        options.lookups = lookups
+        if let directory {
+            options.configuration.gossip.announcements.directoryMax = directory
+        }
+        return ParticipantBenchmark(options)
     }
 
     private func show(_ result: EngineBenchmark.Result) {

@@ -1,6 +1,6 @@
 /// How many participants fit, and how fast they go: a world of messages in which nodes join through
-/// one of them within a minute and then look keys up. Processor time and memory are the process's
-/// own.
+/// one of them within a minute, settle for another, then gossip with nothing to do, and then look
+/// keys up. Processor time and memory are the process's own.
 
 import ARONode
 import AROPrimitives
@@ -8,85 +8,138 @@ import AROWire
 import Foundation
 
 public struct ParticipantBenchmark: Sendable, CustomStringConvertible {
-    public let nodes: Int
-    public let events: UInt64
-    /// Processor seconds: other work on the machine does not count.
-    public let seconds: Double
-    /// What the process has grown by in memory, for each node, bytes; nil where the system does not
-    /// tell.
-    public let bytesPerNode: Int?
-    public let joined: Int
-    public let lookups: Int
-    public let lookupsFound: Int
-    /// Mean peers asked in a row.
-    public let hops: Double
+    public struct Options: Sendable {
+        /// At least 2.
+        public var nodes: Int
+        /// For random keys, from random nodes.
+        public var lookups = 10_000
+        /// Virtual time for which the network is left to itself.
+        public var gossip = Duration.seconds(60)
+        public var configuration = Configuration.simulated
+        public var seed: UInt64 = 1
 
-    public var eventsPerSecond: Double { Double(events) / max(seconds, 1e-9) }
-
-    public var description: String {
-        let rate = String(format: "%.0f", eventsPerSecond / 1e3)
-        let memory = bytesPerNode.map { String(format: "%.1f kB a node", Double($0) / 1e3) }
-        return "participants, \(nodes) nodes: \(rate) k events/s, "
-            + "\(memory ?? "memory not known"), \(joined) joined, "
-            + "\(lookupsFound) of \(lookups) look-ups, "
-            + String(format: "%.2f hops, %.1f s", hops, seconds)
+        public init(nodes: Int) { self.nodes = nodes }
     }
 
-    /// - Parameters:
-    ///   - nodes: at least 2.
-    ///   - lookups: for random keys, from random nodes, after all have joined.
-    public init(nodes: Int, lookups: Int = 1_000, seed: UInt64 = 1) {
-        let memoryBefore = Self.residentByteCount
-        let start = Self.processorSeconds
+    /// A part of a run.
+    public struct Phase: Sendable {
+        public var events: UInt64
+        /// Processor seconds: other work on the machine does not count.
+        public var seconds: Double
+
+        public var eventsPerSecond: Double { Double(events) / max(seconds, 1e-9) }
+
+        fileprivate var text: String {
+            String(
+                format: "%.0f k events/s (%.1f M in %.1f s)",
+                eventsPerSecond / 1e3, Double(events) / 1e6, seconds)
+        }
+    }
+
+    public let options: Options
+    public private(set) var joining = Phase(events: 0, seconds: 0)
+    public private(set) var gossiping = Phase(events: 0, seconds: 0)
+    public private(set) var lookingUp = Phase(events: 0, seconds: 0)
+    public private(set) var joined = 0
+    public private(set) var lookupsFound = 0
+    /// Mean peers asked in a row.
+    public private(set) var hops = 0.0
+    /// What the process has grown by in memory, for each node, bytes; nil where the system does not
+    /// tell.
+    public private(set) var bytesPerNode: Int?
+    public private(set) var weights: [WeightOfPart] = []
+    public private(set) var trace = TraceHash()
+
+    public var description: String {
+        let memory = bytesPerNode.map { String(format: "%.1f kB a node", Double($0) / 1e3) }
+        var lines = [
+            "participants, \(options.nodes) nodes: \(joined) joined, "
+                + "\(lookupsFound) of \(options.lookups) look-ups, "
+                + String(format: "%.2f hops, ", hops) + (memory ?? "memory not known"),
+            "  joining:    \(joining.text)",
+            "  gossiping:  \(gossiping.text)",
+            "  looking up: \(lookingUp.text)",
+            "  trace \(trace)",
+        ]
+        for weight in weights {
+            let bytes = Double(weight.byteCount) / Double(options.nodes)
+            lines.append(String(format: "  %9.0f bytes a node: ", bytes) + weight.part)
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    public init(_ options: Options) {
+        self.options = options
+        let before = Self.residentByteCount
         var model = NetworkModel()
         model.roundTrip = .uniform(.milliseconds(20), .milliseconds(100))
-        var world = World.ofMessages(seed: seed, network: model)
+        var world = World.ofMessages(
+            seed: options.seed, network: model, configuration: options.configuration)
         var chance = world.seeds.generator("benchmark")
-        var joined = 0
-        func note(_ happening: Happening) {
-            if case .reply(_, _, .joined(let peers)) = happening, peers > 0 { joined += 1 }
+        joining = Self.measure(&world) { join(&$0, &chance) }
+        gossiping = Self.measure(&world) { world in
+            let end = world.now + options.gossip
+            while world.advance(to: end) != nil {}
         }
+        lookingUp = Self.measure(&world) { lookUp(in: &$0, &chance) }
+        bytesPerNode = before.flatMap { before in
+            Self.residentByteCount.map { max(0, $0 - before) / options.nodes }
+        }
+        weights = world.weights
+        trace = world.trace
+    }
+
+    private static let joinSpan = Duration.seconds(60)
+
+    private mutating func join(_ world: inout World<MessageNode>, _ chance: inout Generator) {
+        joined = 1
         world.addNode()
-        for i in 1..<nodes {
-            let at = Instant.origin + Self.joinSpan * Int64(i) / Int64(nodes)
+        for i in 1..<options.nodes {
+            let at = Instant.origin + Self.joinSpan * Int64(i) / Int64(options.nodes)
             while let happening = world.advance(to: at) { note(happening) }
             let node = world.addNode()
             _ = world.request(.join([world.address(of: chance.below(i))]), of: node)
         }
         let settled = world.now + Self.joinSpan
         while let happening = world.advance(to: settled) { note(happening) }
-        let outcome = Self.lookUp(lookups, in: &world, &chance)
-        self.nodes = nodes
-        self.joined = joined + 1
-        self.lookups = lookups
-        (lookupsFound, hops) = outcome
-        events = world.counters.events
-        seconds = Self.processorSeconds - start
-        bytesPerNode = memoryBefore.flatMap { before in
-            Self.residentByteCount.map { max(0, $0 - before) / nodes }
-        }
     }
 
-    private static let joinSpan = Duration.seconds(60)
+    private mutating func note(_ happening: Happening) {
+        if case .reply(_, _, .joined(let peers)) = happening, peers > 0 { joined += 1 }
+    }
 
-    private static func lookUp(
-        _ count: Int, in world: inout World<MessageNode>, _ chance: inout Generator
-    ) -> (found: Int, hops: Double) {
-        for _ in 0..<count {
+    private mutating func lookUp(
+        in world: inout World<MessageNode>, _ chance: inout Generator
+    ) {
+        for _ in 0..<options.lookups {
             let key = DHTKey(bits: chance.bits256())
             _ = world.request(.lookup(key), of: chance.below(world.nodeCount))
         }
-        var (found, hops) = (0, 0)
+        var asked = 0
         let limit = world.now + .seconds(30)
         while let happening = world.advance(to: limit) {
             guard case .reply(_, _, .closest(let peers, let report)) = happening else { continue }
-            if !peers.isEmpty { found += 1 }
-            hops += report.hops
+            if !peers.isEmpty { lookupsFound += 1 }
+            asked += report.hops
+            if lookupsFound == options.lookups { break }
         }
-        return (found, Double(hops) / Double(max(1, found)))
+        hops = Double(asked) / Double(max(1, lookupsFound))
     }
 
-    private static var processorSeconds: Double { Double(clock()) / Double(CLOCKS_PER_SEC) }
+    private static func measure(
+        _ world: inout World<MessageNode>, _ body: (inout World<MessageNode>) -> Void
+    ) -> Phase {
+        let (events, seconds) = (world.counters.events, processorSeconds)
+        body(&world)
+        return Phase(
+            events: world.counters.events - events, seconds: processorSeconds - seconds)
+    }
+
+    private static var processorSeconds: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
 
     /// The second number of `/proc/self/statm`: pages in memory.
     private static var residentByteCount: Int? {

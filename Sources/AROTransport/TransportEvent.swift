@@ -112,6 +112,8 @@ public struct SessionStatistics: Hashable, Sendable {
     public var bytesOut: UInt64 = 0
     public var packetsIn: UInt64 = 0
     public var packetsOut: UInt64 = 0
+    /// Of ``packetsOut``, those that were given up for lost.
+    public var packetsLost: UInt64 = 0
     /// The smoothed round-trip time; nil until one was measured.
     public var roundTrip: Duration?
     /// The largest datagram that the path is known to carry, bytes.

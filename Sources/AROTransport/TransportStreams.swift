@@ -130,6 +130,7 @@ extension Transport {
         if session.pointee.connection != nil {
             let known = session.pointee.connectionStatistics!
             out.roundTrip = known.hasRoundTrip ? known.smoothedRoundTrip : nil
+            out.packetsLost = known.lostPackets
             out.datagramMax = known.datagramSize
             out.congestionWindow = known.congestionWindow
         }

@@ -25,7 +25,7 @@ extension [UInt8] {
     }
 
     /// A count of at most ``Contact/addressesMax``, then the addresses.
-    package mutating func appendCompact(_ addresses: [SocketAddress]) {
+    package mutating func appendCompact(_ addresses: some Collection<SocketAddress>) {
         precondition(addresses.count <= Contact.addressesMax)
         append(UInt8(addresses.count))
         for address in addresses { appendCompact(address) }
@@ -67,9 +67,18 @@ extension ByteReader {
     }
 
     @_lifetime(self: copy self)
+    package mutating func compactAddressList() throws(DecodingFailure) -> AddressList {
+        let count = Int(try u8())
+        guard count <= Contact.addressesMax else { throw .outOfBounds }
+        var addresses = AddressList()
+        for _ in 0..<count { addresses.append(try compactAddress()) }
+        return addresses
+    }
+
+    @_lifetime(self: copy self)
     package mutating func compactContact() throws(DecodingFailure) -> Contact {
         let id = try peerID()
-        let addresses = try compactAddresses()
+        let addresses = try compactAddressList()
         guard !addresses.isEmpty else { throw .outOfBounds }
         return Contact(id: id, addresses: addresses)
     }

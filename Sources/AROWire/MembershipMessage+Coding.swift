@@ -12,7 +12,7 @@ extension MembershipMessage {
         let swarm = try reader.scope()
         let body: Body
         switch kind {
-        case .join: body = .join(addresses: try reader.compactAddresses())
+        case .join: body = .join(addresses: try reader.compactAddressList())
         case .forwardJoin:
             let hopsLeft = try reader.hopsLeft()
             body = .forwardJoin(try reader.compactContact(), hopsLeft: hopsLeft)
@@ -81,7 +81,7 @@ extension MembershipShuffle {
         let hopsLeft = try reader.hopsLeft()
         let number = try reader.u32()
         let origin = try reader.peerID()
-        let addresses = try reader.compactAddresses()
+        let addresses = try reader.compactAddressList()
         self.init(
             hopsLeft: hopsLeft, number: number, origin: origin, addresses: addresses,
             contacts: try reader.contacts())

@@ -28,7 +28,7 @@ import AROCrypto
 
 public struct MembershipMessage: Hashable, Sendable {
     public enum Body: Hashable, Sendable {
-        case join(addresses: [SocketAddress])
+        case join(addresses: AddressList)
         case forwardJoin(Contact, hopsLeft: Int)
         case neighbour(MembershipPriority)
         case neighbourReply(accepted: Bool, [Contact])
@@ -79,11 +79,11 @@ public struct MembershipShuffle: Hashable, Sendable {
     public var number: UInt32
     public var origin: PeerID
     /// Where the origin may be reached. It may not know itself; its first neighbour does.
-    public var addresses: [SocketAddress]
+    public var addresses: AddressList
     public var contacts: [Contact]
 
     public init(
-        hopsLeft: Int, number: UInt32, origin: PeerID, addresses: [SocketAddress],
+        hopsLeft: Int, number: UInt32, origin: PeerID, addresses: AddressList,
         contacts: [Contact]
     ) {
         (self.hopsLeft, self.number, self.origin) = (hopsLeft, number, origin)

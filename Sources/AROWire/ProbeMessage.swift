@@ -57,9 +57,16 @@ public struct Vitals: Hashable, Sendable {
     public init(incarnation: UInt64, coordinate: Coordinate? = nil, neighbours: [Contact] = []) {
         self.incarnation = incarnation
         self.coordinate = coordinate
+        let isBounded =
+            neighbours.count <= Self.neighboursMax
+            && neighbours.allSatisfy { (1...Self.addressesMax).contains($0.addresses.count) }
+        if isBounded {
+            self.neighbours = neighbours
+            return
+        }
         self.neighbours = neighbours.lazy.filter { !$0.addresses.isEmpty }
             .prefix(Self.neighboursMax)
-            .map { Contact(id: $0.id, addresses: Array($0.addresses.prefix(Self.addressesMax))) }
+            .map { Contact(id: $0.id, addresses: $0.addresses.prefix(Self.addressesMax)) }
     }
 }
 

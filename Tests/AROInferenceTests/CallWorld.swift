@@ -19,6 +19,8 @@ struct ModelServer {
     var isSilent = false
     /// Whether it counts tokens.
     var counts = true
+    /// How many events a request's answer has; nil for ``eventCount`` of all.
+    var length: ((_ body: [UInt8]) -> Int)?
 
     // MARK: What happened
     var started: [BackendCall] = []
@@ -31,6 +33,7 @@ struct ModelServer {
         var allowance = 0
         var told = 0
         var isWaiting = true
+        var length = 0
     }
     var jobs: [BackendToken: Job] = [:]
 }
@@ -42,6 +45,10 @@ final class TestNode {
     var events: [CallID: [CallEvent]] = [:]
     /// Whether output is taken as it comes.
     var takes = true
+    /// When each call had its first output.
+    var firstOutput: [CallID: Instant] = [:]
+    /// What it resumes interrupted calls with, at once.
+    var resumes: [UInt8]?
     var entries: [LedgerEntry] = []
     var offers: [ModelOffer] = []
     var misbehaved: [CallViolation] = []
@@ -102,6 +109,46 @@ final class CallWorld {
         case room(End)
         case tell(Int, BackendToken)
         case unreachable(Int, Int)
+        case timer(Int)
+        case arrival(Int)
+        case again(Int, CallID)
+    }
+
+    /// A binary heap of what is to happen, by time and then by order.
+    private struct Agenda {
+        typealias Entry = (at: Instant, order: Int, what: Happening)
+        private var entries: [Entry] = []
+
+        var first: Entry? { entries.first }
+
+        mutating func push(_ entry: Entry) {
+            entries.append(entry)
+            var i = entries.count - 1
+            while i > 0, isBefore(i, (i - 1) / 2) {
+                entries.swapAt(i, (i - 1) / 2)
+                i = (i - 1) / 2
+            }
+        }
+
+        mutating func pop() -> Entry {
+            entries.swapAt(0, entries.count - 1)
+            let first = entries.removeLast()
+            var i = 0
+            while true {
+                var least = i
+                for child in [2 * i + 1, 2 * i + 2]
+                where child < entries.count && isBefore(child, least) {
+                    least = child
+                }
+                guard least != i else { return first }
+                entries.swapAt(i, least)
+                i = least
+            }
+        }
+
+        private func isBefore(_ a: Int, _ b: Int) -> Bool {
+            (entries[a].at, entries[a].order) < (entries[b].at, entries[b].order)
+        }
     }
 
     private(set) var now = Instant.origin
@@ -110,7 +157,11 @@ final class CallWorld {
     var latency: (Int, Int) -> Duration = { _, _ in .milliseconds(10) }
     /// What a stream takes before it is full.
     var highWater = 256 << 10
-    private var queue: [(at: Instant, order: Int, what: Happening)] = []
+    private var agenda = Agenda()
+    /// When each node is to be woken.
+    private var armed: [Instant] = []
+    /// What happens when a number that was scheduled is due.
+    var arrived: (Int) -> Void = { _ in }
     private var order = 0
     private var other: [End: End] = [:]
     private var unconfirmed: [End: Int] = [:]
@@ -119,13 +170,16 @@ final class CallWorld {
     /// The last arrival at an end: a stream keeps its order.
     private var lastArrival: [End: Instant] = [:]
     var searches = 0
-    /// How many providers the directory names.
+    /// Whether the first knows the second by its announcements.
     var knows: (Int, Int) -> Bool = { _, _ in true }
+    /// What a node announced last; nil for what it offers now.
+    var announces: (Int) -> [ModelOffer]? = { _ in nil }
 
     init(_ count: Int, _ change: (inout InferenceConfiguration) -> Void = { _ in }) {
         var configuration = InferenceConfiguration()
         change(&configuration)
         nodes = (0..<count).map { TestNode($0, configuration) }
+        armed = Array(repeating: .distantFuture, count: count)
     }
 
     func peer(_ n: Int) -> PeerHandle { PeerHandle(index: UInt32(n)) }
@@ -171,25 +225,12 @@ final class CallWorld {
     @discardableResult
     func run(until end: Instant, _ isDone: () -> Bool) -> Bool {
         while !isDone() {
-            let due = nodes.indices.compactMap { n in
-                nodes[n].isDown ? nil : nodes[n].inference.nextDeadline
-            }.min()
-            let next = earliest(queue.first?.at, due)
-            guard let next, next <= end else {
+            guard let next = agenda.first, next.at <= end else {
                 now = max(now, end)
                 return isDone()
             }
-            now = max(now, next)
-            if let first = queue.first, first.at <= now {
-                queue.removeFirst()
-                happen(first.what)
-            } else {
-                for n in nodes.indices where !nodes[n].isDown {
-                    guard let at = nodes[n].inference.nextDeadline, at <= now else { continue }
-                    nodes[n].inference.deadlinePassed(at: now)
-                    drain(n)
-                }
-            }
+            now = max(now, next.at)
+            happen(agenda.pop().what)
         }
         return true
     }
@@ -207,9 +248,26 @@ final class CallWorld {
 
     private func push(_ what: Happening, at: Instant) {
         order += 1
-        let entry = (at, order, what)
-        let place = queue.firstIndex { ($0.at, $0.order) > (at, order) } ?? queue.count
-        queue.insert(entry, at: place)
+        agenda.push((at, order, what))
+    }
+
+    /// Asks for ``arrived`` with this number.
+    func schedule(_ number: Int, at time: Instant) { push(.arrival(number), at: time) }
+
+    /// Wakes a node when it wishes.
+    private func arm(_ n: Int) {
+        guard let due = nodes[n].inference.nextDeadline, due < armed[n] else { return }
+        armed[n] = due
+        push(.timer(n), at: max(due, now))
+    }
+
+    private func wake(_ n: Int) {
+        guard armed[n] <= now, !nodes[n].isDown else { return }
+        armed[n] = .distantFuture
+        if let due = nodes[n].inference.nextDeadline, due <= now {
+            nodes[n].inference.deadlinePassed(at: now)
+        }
+        drain(n)
     }
 
     private func happen(_ what: Happening) {
@@ -223,6 +281,10 @@ final class CallWorld {
             drain(end.node)
         case .room(let end): room(of: end)
         case .tell(let n, let token): tell(n, token)
+        case .timer(let n): wake(n)
+        case .arrival(let number): arrived(number)
+        case .again(let n, let id):
+            if !nodes[n].isDown { resume(n, nodes[n].resumes ?? [1], id.number) }
         case .unreachable(let n, let gone):
             guard !nodes[n].isDown else { return }
             nodes[n].inference.peerUnreachable(peer(gone), at: now)
@@ -305,7 +367,7 @@ final class CallWorld {
     func drain(_ n: Int) {
         while true {
             let outputs = nodes[n].inference.takeOutputs()
-            guard !outputs.isEmpty else { return }
+            guard !outputs.isEmpty else { return arm(n) }
             for output in outputs { carry(output, n) }
         }
     }
@@ -338,6 +400,8 @@ final class CallWorld {
             node.inference.candidatesFound(model, found, at: now)
             node.inference.candidateSearchEnded(model, at: now)
         case .callEvent(let id, let event):
+            if case .output = event, node.firstOutput[id] == nil { node.firstOutput[id] = now }
+            if case .interrupted = event, node.resumes != nil { push(.again(n, id), after: .zero) }
             node.events[id, default: []].append(event)
             if case .output(let bytes) = event, node.takes {
                 node.inference.consumed(bytes.count, of: id, at: now)
@@ -356,7 +420,8 @@ final class CallWorld {
         switch request {
         case .start(let call, let token):
             node.server.started.append(call)
-            node.server.jobs[token] = ModelServer.Job()
+            let length = node.server.length?(call.body) ?? node.server.eventCount
+            node.server.jobs[token] = ModelServer.Job(length: length)
             if !node.server.isSilent { push(.tell(n, token), after: node.server.firstEvent) }
         case .take(let count, let token):
             guard node.server.jobs[token] != nil else { return }
@@ -377,8 +442,8 @@ final class CallWorld {
         let reply: BackendReply
         if let failure = node.server.failure, job.told == node.server.failsAt {
             reply = .failed(token, failure)
-        } else if job.told == node.server.eventCount {
-            let usage = TokenUsage(input: 7, output: UInt64(node.server.eventCount))
+        } else if job.told == job.length {
+            let usage = TokenUsage(input: 7, output: UInt64(job.length))
             reply = .finished(token, node.server.counts ? usage : TokenUsage())
         } else if job.allowance <= 0 {
             node.server.jobs[token]!.isWaiting = false

@@ -7,19 +7,20 @@ import Testing
 
 /// A provider alone, whose callers are played by hand.
 private final class Provider {
-    let world = CallWorld(2)
+    let node = TestNode(1, InferenceConfiguration())
+    let caller = TestNode(0, InferenceConfiguration()).id
+    private(set) var now = Instant.origin
     var written: [StreamToken: [UInt8]] = [:]
     var resets: Set<StreamToken> = []
 
-    var node: TestNode { world.nodes[1] }
-
-    init(_ model: ServedModel = ServedModel(name: "m"), queue: Int = 16) {
-        world.serve(1, model)
+    init(_ model: ServedModel = ServedModel(name: "m")) {
+        node.inference.serve([model], at: now)
+        drain()
     }
 
     func open() -> StreamToken {
         let stream = node.inference.streamAccepted(
-            from: world.peer(0), world.nodes[0].id, room: 1 << 20, at: world.now)
+            from: PeerHandle(index: 0), caller, room: 1 << 20, at: now)
         drain()
         return stream
     }
@@ -31,19 +32,18 @@ private final class Provider {
 
     func say(_ bytes: [UInt8], on stream: StreamToken) {
         node.inference.streamReceived(
-            stream, bytes.span.bytes, isFinished: false, at: world.now)
+            stream, bytes.span.bytes, isFinished: false, at: now)
         drain()
     }
 
     func wait(_ span: Duration) {
-        let end = world.now + span
+        let end = now + span
         while let due = node.inference.nextDeadline, due <= end {
-            world.run(until: due) { false }
-            node.inference.deadlinePassed(at: world.now)
+            now = max(now, due)
+            node.inference.deadlinePassed(at: now)
             drain()
         }
-        world.run(until: end) { false }
-        drain()
+        now = end
     }
 
     /// Keeps what was written, hands on the rest.
@@ -163,7 +163,7 @@ struct HostileCallerTests {
         let token = provider.node.server.jobs.keys.first!
         let event = [UInt8](repeating: 1, count: 2_000)
         for _ in 0..<2 {
-            provider.node.inference.backendReplied(.event(token, event), at: provider.world.now)
+            provider.node.inference.backendReplied(.event(token, event), at: provider.now)
         }
         provider.drain()
         // The credit of 1,000 is overshot by one event, and the second waits.
@@ -180,7 +180,7 @@ struct HostileCallerTests {
         provider.say(.call(head()), .body([1, 2, 3]), on: stream)
         let token = provider.node.server.jobs.keys.first!
         provider.node.inference.backendReplied(
-            .finished(token, TokenUsage(input: 1, output: 0)), at: provider.world.now)
+            .finished(token, TokenUsage(input: 1, output: 0)), at: provider.now)
         provider.drain()
         provider.say(
             .countersigned(Signature(r: .zero, s: .zero), nil), on: stream)

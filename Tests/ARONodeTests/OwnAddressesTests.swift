@@ -16,7 +16,7 @@ struct OwnAddressesTests {
     ) -> NATClass {
         var addresses = OwnAddresses(listening: listening)
         for (i, address) in reports.enumerated() {
-            addresses.reported(address, by: PeerHandle(index: UInt32(i)))
+            _ = addresses.reported(address, by: PeerHandle(index: UInt32(i)))
         }
         return addresses.nat
     }
@@ -35,7 +35,7 @@ struct OwnAddressesTests {
         #expect(reported([Self.own, Self.other, Self.own]) == .open)
         #expect(reported([Self.other, Self.own, Self.other]) == .endpointIndependent)
         var addresses = OwnAddresses(listening: [Self.own])
-        for _ in 0..<9 { addresses.reported(Self.own, by: PeerHandle(index: 1)) }
+        for _ in 0..<9 { _ = addresses.reported(Self.own, by: PeerHandle(index: 1)) }
         #expect(addresses.nat == .unknown, "one peer counts once")
     }
 

@@ -45,7 +45,7 @@ extension Seeds {
 
     static var offer: Offer {
         var offer = Offer()
-        offer.addresses = contact.addresses
+        offer.addresses = Array(contact.addresses)
         offer.nat = .open
         offer.coordinate = Coordinate(components: [1, 2, 3, 4], height: 5, error: 0.5)
         offer.storage = StorageOffer(offeredBytes: 1 << 30, freeBytes: 1 << 20)

@@ -25,11 +25,13 @@ public final class Backends: Sendable {
     }
 
     public let servers: [ModelServer]
+    /// What a million tokens cost here.
+    public let price: TokenPrice
     private let sights: Mutex<[Sight]>
     private let logger: Logger
 
-    public init(_ servers: [ModelServer], logger: Logger) {
-        (self.servers, self.logger) = (servers, logger)
+    public init(_ servers: [ModelServer], price: TokenPrice = .free, logger: Logger) {
+        (self.servers, self.price, self.logger) = (servers, price, logger)
         sights = Mutex(servers.map { Sight(address: $0.address) })
     }
 
@@ -107,13 +109,47 @@ public final class Backends: Sendable {
         }
     }
 
-    /// Looks again and again, and lets the node announce what it sees.
+    /// Looks again and again, and lets the node serve and announce what it sees.
     public func watch(_ node: NodeHandle) async {
         guard !servers.isEmpty else { return }
         while !Task.isCancelled {
             await look()
-            node.announce(models: Array(offers.prefix(Offer.modelsMax)))
+            try? await node.serve(served)
             try? await Task.sleep(for: .seconds(Self.periodSeconds))
+        }
+    }
+
+    /// For `aro doctor`.
+    public func checkup() async -> [Finding] {
+        await look()
+        return latest.map { sight in
+            let subject = "backend"
+            if let complaint = sight.complaint {
+                return Finding(
+                    subject, .failure, "\(sight.address): \(complaint)",
+                    advice: "start the model server, or name another address by --backend")
+            }
+            let names = sight.models.map(\.name).joined(separator: ", ")
+            guard !sight.models.isEmpty else {
+                return Finding(
+                    subject, .warning, "\(sight.address) has no model",
+                    advice: "load one there, or nothing can be offered")
+            }
+            guard let load = sight.load else {
+                return Finding(
+                    subject, .note,
+                    "\(sight.address) serves \(names), and tells nothing of its load",
+                    advice: "llama.cpp does with --slots and --metrics: calls then go where room is"
+                )
+            }
+            let words =
+                "\(sight.address) serves \(names); \(load.busy) of \(load.slots ?? 0) slots busy, "
+                + "\(load.queued) calls wait"
+            guard load.queued > 0 else { return Finding(subject, .good, words) }
+            return Finding(
+                subject, .warning, words,
+                advice:
+                    "it is full: answers wait; give it more slots, or the network more providers")
         }
     }
 

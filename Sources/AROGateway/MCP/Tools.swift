@@ -306,9 +306,9 @@ extension Tool {
         ], required: ["topic", "text"], outputs: ["sequence": ["type": "integer"]],
         isReadOnly: false, isIdempotent: false, needsToken: true
     ) { desk, arguments in
-        let sequence = try await desk.node.post(
+        let receipt = try await desk.node.post(
             Array((arguments.text("text") ?? "").utf8), to: arguments.text("topic") ?? "")
-        return ToolResult(["sequence": JSON(sequence)])
+        return ToolResult(["sequence": JSON(receipt.sequence)])
     }
 }
 

@@ -101,11 +101,11 @@ enum StatusPage {
           if (count === null || count === undefined) return '–';
           let i = 0;
           while (count >= 1024 && i < units.length - 1) { count /= 1024; i++; }
-          return (i === 0 ? count : count.toFixed(1)) + ' ' + units[i];
+          return (i === 0 ? count : count.toFixed(1)) + '\\u00a0' + units[i];
         }
         function span(seconds) {
           if (seconds === null || seconds === undefined) return '–';
-          if (seconds < 60) return seconds.toFixed(seconds < 10 ? 2 : 0) + ' s';
+          if (seconds < 60) return seconds.toFixed(seconds < 10 ? 2 : 0) + '\\u00a0s';
           const minutes = Math.floor(seconds / 60);
           if (minutes < 60) return minutes + ' min';
           const hours = Math.floor(minutes / 60);
@@ -115,7 +115,7 @@ enum StatusPage {
         const many = (count, word) => count + ' ' + word + (count === 1 ? '' : 's');
         const short = (text) => !text ? '–' : text.length > 24
           ? text.slice(0, 10) + '…' + text.slice(-8) : text;
-        const time = (value) => value === null ? '–' : value.toFixed(1) + ' ms';
+        const time = (value) => value === null ? '–' : value.toFixed(1) + '\\u00a0ms';
         function element(name, text, kind) {
           const node = document.createElement(name);
           if (text !== undefined) node.textContent = text;

@@ -29,6 +29,8 @@ struct Attempt {
     var hasBody = false
     private var bodySent = 0
     let askedAt: Instant
+    /// What the body and the first event will take on their way, as far as it is known.
+    var roundTrip: Duration
     /// When the body was sent, or began to be.
     var committedAt: Instant?
 
@@ -53,9 +55,10 @@ struct Attempt {
 
     init(
         id: AttemptID, call: CallID, peer: PeerHandle?, provider: PeerID, head: CallHead,
-        body: [UInt8], at now: Instant
+        body: [UInt8], roundTrip: Duration, at now: Instant
     ) {
         (self.id, self.call, self.peer, self.provider) = (id, call, peer, provider)
+        self.roundTrip = roundTrip
         (self.head, self.body, credit) = (head, body, head.credit)
         (askedAt, heardAt) = (now, now)
         pending = [StreamProtocol.inference.rawValue]
@@ -63,6 +66,8 @@ struct Attempt {
     }
 
     var isAnswered: Bool { position != nil }
+    /// When its first event would be here, if it got the body now.
+    var promisedAt: Instant { expectedAt.map { $0 + roundTrip } ?? .distantFuture }
     /// It has the body, and nothing goes before it.
     var isRunning: Bool { hasBody && position == 0 }
 

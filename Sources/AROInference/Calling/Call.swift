@@ -34,6 +34,8 @@ struct Call {
 
     var candidates: [CallCandidate] = []
     var tried: [PeerID] = []
+    /// Of those tried the ones that were only asked: they may be asked again when others fail.
+    var spared: [PeerID] = []
     var isSearchOver = false
     /// The attempts that may still answer.
     var attempts: [AttemptID] = []
@@ -43,6 +45,8 @@ struct Call {
     var byteCount: UInt64 = 0
     /// Bytes told and not taken.
     var untaken = 0
+    /// When one of those asked gets the body, whoever has answered by then.
+    var decidesAt: Instant?
     /// When the call is to be looked at again.
     var wake: Instant
 
@@ -58,9 +62,10 @@ struct Call {
         key = request.key.resumed(resumptions)
         self.body = body
         requestHash = Self.hash(of: request, body)
-        tried = [provider]
+        (tried, spared) = ([provider], [])
         failures = FailureTally()
         isSearchOver = false
+        decidesAt = nil
         phase = .choosing
     }
 
@@ -90,6 +95,12 @@ struct Call {
                 && (candidate.peer == nil || candidate.offer == nil
                     || candidate.offer!.price.isWithin(request.priceMax))
         }
+    }
+
+    /// Those who were only asked may be asked again.
+    mutating func reconsider() {
+        tried.removeAll { spared.contains($0) }
+        spared = []
     }
 
     mutating func found(_ candidate: CallCandidate, atMost max: Int) {

@@ -45,6 +45,7 @@ extension Calling {
         noteLate(i, at: now)
         if let running = calls[i].attempts.first(where: { attempts[$0]!.isRunning }) {
             for other in calls[i].attempts where other != running && isIdle(other) {
+                spare(other, i)
                 retire(other, at: now)
                 calls[i].attempts.removeAll { $0 == other }
             }
@@ -53,6 +54,11 @@ extension Calling {
         }
         hedge(i, at: now)
         for attempt in calls[i].attempts { wakeSooner(i, for: attempts[attempt]!, at: now) }
+    }
+
+    /// It was only asked: nothing speaks against asking it again.
+    private mutating func spare(_ id: AttemptID, _ i: Int) {
+        if let attempt = attempts[id], !attempt.hasBody { calls[i].spared.append(attempt.provider) }
     }
 
     /// Asked and not given the body, or waiting behind others.
@@ -84,18 +90,21 @@ extension Calling {
 
     // MARK: Asking
 
-    /// The first two are asked, or the next where all those asked failed.
+    /// The first few are asked, or the next where all those asked failed.
     private mutating func begin(_ i: Int, at now: Instant) {
-        if ask(i, 2, firstWithBody: true, at: now) {
+        calls[i].decidesAt = nil
+        if calls[i].untried.isEmpty { calls[i].reconsider() }
+        if ask(i, config.asks, at: now) {
             for attempt in calls[i].attempts { wakeSooner(i, for: attempts[attempt]!, at: now) }
         } else if calls[i].isSearchOver || calls[i].tried.count >= config.triedMax {
             fail(calls[i].id, calls[i].failure, at: now)
         }
     }
 
-    /// Asks so many more; false where there is nobody left or no room for another.
+    /// Asks so many more; false where there is nobody left or no room for another. One alone gets the
+    /// body at once, where nobody has it or it is for a hedge.
     private mutating func ask(
-        _ i: Int, _ count: Int, firstWithBody: Bool, at now: Instant
+        _ i: Int, _ count: Int, hedges: Bool = false, at now: Instant
     ) -> Bool {
         guard calls[i].tried.count < config.triedMax else { return false }
         let count = min(count, config.attemptsMax - calls[i].attempts.count)
@@ -107,8 +116,10 @@ extension Calling {
             drawn.insert(first, at: 0)
             drawn = [first]
         }
-        for (n, candidate) in drawn.prefix(count).enumerated() {
-            launch(i, candidate, withBody: firstWithBody && n == 0, at: now)
+        let isCommitted = calls[i].attempts.contains { attempts[$0]!.hasBody }
+        let isAlone = min(count, drawn.count) == 1 && !isCommitted
+        for candidate in drawn.prefix(count) {
+            launch(i, candidate, withBody: hedges || isAlone, at: now)
         }
         return !drawn.isEmpty
     }
@@ -148,7 +159,7 @@ extension Calling {
         let isWaiting = calls[i].attempts.contains {
             !attempts[$0]!.isAnswered && !attempts[$0]!.isLate
         }
-        let best = answered.min { attempts[$0]!.expectedAt! < attempts[$1]!.expectedAt! }
+        let best = answered.min { promised($0, at: now) < promised($1, at: now) }
         if let best { commit(best, i, isWaiting: isWaiting, at: now) }
         guard !isWaiting else { return }
         let patience =
@@ -157,20 +168,20 @@ extension Calling {
         {
             return
         }
-        let isCommitted = calls[i].attempts.contains { attempts[$0]!.hasBody }
         guard calls[i].tried.count < Self.asksWhileQueued || best == nil else { return }
         makeRoom(i, keeping: best, at: now)
-        _ = ask(i, 2, firstWithBody: !isCommitted, at: now)
+        _ = ask(i, config.asks, at: now)
     }
 
-    /// Providers that a call asks while it has a place in a queue: more cost packets and gain little,
-    /// as the least of eight draws is nearly the least of all. A guess.
-    private static let asksWhileQueued = 8
+    /// Providers that a call asks while it has a place in a queue: more cost packets and gain little.
+    /// A guess.
+    private static let asksWhileQueued = 20
 
     /// Who only was asked, and is not the best, makes way for others.
     private mutating func makeRoom(_ i: Int, keeping best: AttemptID?, at now: Instant) {
         for id in calls[i].attempts where id != best {
             guard let attempt = attempts[id], attempt.isAnswered, !attempt.hasBody else { continue }
+            spare(id, i)
             drop(id, resets: true)
         }
     }
@@ -198,14 +209,39 @@ extension Calling {
         if let holder = holders.min(by: { expected($0) < expected($1) }) {
             // One that has not answered yet may be the better one all the same.
             guard attempts[holder]!.isAnswered || attempts[holder]!.isLate else { return }
-            let gain = expected(holder) - attempts[best]!.expectedAt!
+            let gain = expected(holder) - attempts[best]!.promisedAt
             let least = isWarm(holder, i, at: now) ? config.warmWorth : config.switchGain
             guard expected(holder) == .distantFuture || gain > least else { return }
-        } else if isWaiting, attempts[best]!.position != 0 {
-            return
+        } else if isWaiting, !isUsual(attempts[best]!, at: now) {
+            let took = now - attempts[best]!.askedAt
+            let decidesAt = calls[i].decidesAt ?? now + min(took, config.askGraceMax)
+            calls[i].decidesAt = decidesAt
+            guard decidesAt <= now else { return wakeSooner(i, at: decidesAt) }
         }
         attempts[best]!.commit(at: now)
         flush(best)
+        guard calls[i].resumptions == 0 else { return }
+        steps.append(
+            .tell(
+                calls[i].id,
+                .accepted(
+                    provider: attempts[best]!.provider, position: attempts[best]!.position!)))
+    }
+
+    /// When an attempt that has answered would bring its first event, if it keeps its word.
+    private func promised(_ id: AttemptID, at now: Instant) -> Instant {
+        guard let attempt = attempts[id] else { return .distantFuture }
+        return attempt.promisedAt + conduct.penalty(of: attempt.provider, at: now)
+    }
+
+    /// Whether it promises no later a first event than idle providers do on the average: others may
+    /// be little better.
+    private func isUsual(_ attempt: Attempt, at now: Instant) -> Bool {
+        guard attempt.position == 0, let usual = conduct.usualFirstEvent,
+            let expected = attempt.expectedAt,
+            conduct.penalty(of: attempt.provider, at: now) == .zero
+        else { return false }
+        return expected - now <= usual
     }
 
     private func expected(_ id: AttemptID) -> Instant { attempts[id]?.expectedAt ?? .distantFuture }
@@ -236,17 +272,18 @@ extension Calling {
     private mutating func hedge(_ i: Int, at now: Instant) {
         for id in calls[i].attempts {
             guard let attempt = attempts[id], attempt.hasBody, attempt.isAnswered else { continue }
+            if hedgeAt(attempt) <= now, calls[i].untried.isEmpty { calls[i].reconsider() }
             if !attempt.isHedged, hedgeAt(attempt) <= now {
                 attempts[id]!.isHedged = true
                 guard hedgeAllowance >= config.hedgeOneIn else { continue }
-                if ask(i, 1, firstWithBody: true, at: now) {
+                if ask(i, 1, hedges: true, at: now) {
                     hedgeAllowance -= config.hedgeOneIn
                     counters.hedges += 1
                 }
             } else if !attempt.isOverdue, overdueAt(attempt) <= now {
                 attempts[id]!.isOverdue = true
                 conduct.failed(attempt.provider, at: now)
-                _ = ask(i, 1, firstWithBody: true, at: now)
+                _ = ask(i, 1, hedges: true, at: now)
             }
         }
     }

@@ -3,11 +3,12 @@
 ///
 /// What is known of other nodes' queues is old: announcements of a large network come minutes late,
 /// and a caller's own calls tell it of few. So a provider is chosen by what it says now: a call's head
-/// goes to two of several drawn at random, to the one that promises most with the body at once; each
-/// answers how long it would take, and the body goes on to the other only where that is much sooner.
-/// This is the power of two choices (Mitzenmacher 2001) with fresh information, at the price of one
-/// round trip where the first guess was wrong, and of none where it was right; a call that waits
-/// in two queues leaves the other when one begins (tied requests: Dean and Barroso 2013).
+/// goes to the nearest of several drawn at random, each answers how long it would take, and the body
+/// goes to the best. This is the power of a few choices (Mitzenmacher 2001) with fresh information,
+/// at the price of a round trip to a near peer. Where there is no choice, or one that is known to be
+/// right (it knows the conversation), the body goes out at once. A call that waits behind others asks
+/// on, and one that waits in two queues leaves the other when one begins (tied requests: Dean and
+/// Barroso 2013).
 
 import AROCrypto
 import AROPrimitives
@@ -168,6 +169,9 @@ extension Calling {
     mutating func candidatesFound(
         _ model: String, _ candidates: [Candidate], at now: Instant
     ) {
+        var candidates = candidates
+        // Where there are more than a call remembers, each call has others of them.
+        if candidates.count > config.candidatesMax { generator.shuffle(&candidates) }
         for id in calls(for: model) {
             let i = index(of: id)!
             for one in candidates where one.id != local {
@@ -211,7 +215,9 @@ extension Calling {
         let credit = max(1, config.outputAhead - calls[i].untaken)
         var attempt = Attempt(
             id: id, call: calls[i].id, peer: candidate.peer, provider: candidate.id,
-            head: calls[i].head(credit: credit, at: now), body: calls[i].body, at: now)
+            head: calls[i].head(credit: credit, at: now), body: calls[i].body,
+            roundTrip: candidate.roundTrip ?? conduct[candidate.id].answer
+                ?? config.roundTripUnknown, at: now)
         if withBody { attempt.commit(at: now) }
         attempts[id] = attempt
         calls[i].attempts.append(id)

@@ -23,6 +23,8 @@ struct Conduct {
     private var rows: [PeerID: Row] = [:]
     private var order: [PeerID] = []
     private var oldest = 0
+    /// What idle providers say of their first event: a moving average over all.
+    private(set) var usualFirstEvent: Duration?
     /// How many times longer than expected 19 of 20 first events take at most, in thousandths: a
     /// stochastic estimate of the quantile (Robbins and Monro 1951), up by 19 steps where one took
     /// longer, down by one where not.
@@ -39,6 +41,7 @@ struct Conduct {
         _ provider: PeerID, after span: Duration, position: Int, firstEvent: Duration,
         at now: Instant
     ) {
+        if position == 0 { usualFirstEvent = Self.average(usualFirstEvent, firstEvent) }
         change(provider) { row in
             row.answer = Self.average(row.answer, span)
             row.told = (firstEvent, now)

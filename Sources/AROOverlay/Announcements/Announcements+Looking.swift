@@ -30,7 +30,7 @@ extension Announcements {
         return MemberCounts(alive: counts.alive, failed: counts.failed, left: counts.left)
     }
 
-    /// What is known of a peer; nil where that is nothing. Decodes the statement.
+    /// What is known of a peer; nil where that is nothing.
     public func entry(of peer: PeerHandle, book: borrowing PeerBook) -> Member? {
         guard let i = directory.index(of: peer, place: Directory.place(of: book.key(peer))) else {
             return nil
@@ -50,14 +50,14 @@ extension Announcements {
     /// Where a live member says that it stands in the space of round-trip times.
     public func coordinate(of peer: PeerHandle, book: borrowing PeerBook) -> Coordinate? {
         guard let row = row(of: peer, book), row.state == .alive else { return nil }
-        return (try? Announcement(decoding: row.bytes.span.bytes))?.offer.coordinate
+        return row.statement.announcement.offer.coordinate
     }
 
-    /// All members that are remembered, in the order of their places. Decodes every statement.
+    /// All members that are remembered, in the order of their places.
     public var list: [Member] {
         var all: [Member] = []
         for i in directory.rows.indices where !directory.isOwn(i) {
-            if let member = member(i) { all.append(member) }
+            all.append(member(i))
         }
         return all
     }
@@ -78,8 +78,9 @@ extension Announcements {
         let bit = ModelMask.bit(of: name)
         var found: [(member: Member, model: ModelOffer)] = []
         for i in directory.rows.indices
-        where directory.rows[i].models & bit != 0 && directory.rows[i].state == .alive {
-            guard !directory.isOwn(i), let member = member(i),
+        where directory.rows[i].statement.models & bit != 0 && directory.rows[i].state == .alive {
+            let member = member(i)
+            guard !directory.isOwn(i),
                 let model = member.announcement.offer.models.first(where: { $0.name == name })
             else { continue }
             found.append((member, model))
@@ -89,8 +90,7 @@ extension Announcements {
 
     /// Our own newest statement.
     public var ownAnnouncement: Announcement? {
-        guard let bytes = ownStatement else { return nil }
-        return try? Announcement(decoding: bytes.span.bytes)
+        directory.index(at: localPlace).map { directory.rows[$0].statement.announcement }
     }
 
     public func dropCount(_ drop: AnnouncementDrop) -> UInt64 { drops[drop] }
@@ -117,14 +117,11 @@ extension Announcements {
         return directory.rows[i]
     }
 
-    private func member(_ i: Int) -> Member? {
+    private func member(_ i: Int) -> Member {
         let row = directory.rows[i]
-        guard let announcement = try? Announcement(decoding: row.bytes.span.bytes) else {
-            return nil
-        }
         return Member(
-            peer: row.peer, state: row.state, announcement: announcement, since: row.since,
-            expires: row.expires)
+            peer: row.peer, state: row.state, announcement: row.statement.announcement,
+            since: row.since, expires: row.expires)
     }
 }
 

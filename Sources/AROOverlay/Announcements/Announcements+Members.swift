@@ -29,7 +29,7 @@ extension Announcements {
             drops.count(.malformed)
             return false
         }
-        let place = peerPlace(head.peer)
+        let place = place(of: head.peer, book)
         switch worth(head.peer, place, head.sequence, at: now, book) {
         case .reading: break
         case .nothing: return false
@@ -37,16 +37,20 @@ extension Announcements {
             drops.count(reason)
             return false
         }
-        let statement: Announcement
+        if let pooled = pool?.statement(bytes, of: head.peer) {
+            return take(
+                pooled, place, isVerified: true, isFresh: isFresh, from: sender, at: now,
+                book: &book, into: &out)
+        }
         do throws(DecodingFailure) {
-            statement = try Announcement(decoding: bytes.span.bytes)
+            let announcement = try Announcement(decoding: bytes.span.bytes)
+            return take(
+                Statement(announcement, bytes: bytes), place, isVerified: false,
+                isFresh: isFresh, from: sender, at: now, book: &book, into: &out)
         } catch {
             drops.count(.malformed)
             return false
         }
-        return take(
-            statement, bytes, place, isFresh: isFresh, from: sender, at: now, book: &book,
-            into: &out)
     }
 
     private enum Worth {
@@ -71,17 +75,18 @@ extension Announcements {
     }
 
     private mutating func take(
-        _ statement: Announcement, _ bytes: [UInt8], _ place: UInt64, isFresh: Bool,
+        _ statement: Statement, _ place: UInt64, isVerified: Bool, isFresh: Bool,
         from sender: PeerHandle, at now: Instant, book: inout PeerBook,
         into out: inout AnnouncementOutbox
     ) -> Bool {
+        let announcement = statement.announcement
         let i = directory.index(at: place)
         var room = Directory.Room.free
         if i == nil, place != localPlace {
             // Goodbyes of those whom we do not know are of no use.
-            if statement.isLeaving { return false }
+            if announcement.isLeaving { return false }
             let source = directory.source(
-                of: statement.offer.addresses,
+                of: announcement.offer.addresses,
                 exemptsPrivate: configuration.privateNetworksAreExempt)
             room = directory.room(
                 for: place, source, protecting: neighbourTable, configuration)
@@ -90,27 +95,28 @@ extension Announcements {
                 return false
             }
         }
-        guard verifies(statement, from: sender, at: now) else { return false }
+        guard verifies(announcement, isVerified, from: sender, at: now) else { return false }
         if place == localPlace {
-            own.outrun(by: statement.sequence, configuration, at: now)
+            own.outrun(by: announcement.sequence, configuration, at: now)
             return false
         }
-        let peer = book.intern(statement.peer)
+        let peer = book.intern(announcement.peer)
+        if !isVerified { pool?.keep(statement) }
         // As elsewhere, who is far away does not send us to addresses near us.
-        let reach = book.addresses(sender).first.map { Reach($0) } ?? .anywhere
-        let usable = reach.usable(statement.offer.addresses, limit: Contact.addressesMax)
+        let reach = Reach(of: sender, book)
+        let usable = reach.usable(announcement.offer.addresses, limit: Contact.addressesMax)
         book.suggest(usable, for: peer)
-        let row = row(of: statement, bytes, peer, at: now)
+        let row = row(of: statement, peer, place: place, at: now)
         if case .instead(let victim) = room { evict(victim, into: &out) }
-        let age = wallClock(at: now) - statement.issued
+        let age = wallClock(at: now) - announcement.issued
         keep(
-            row, statement, isRecent: isFresh || age <= configuration.rumourAgeMax, from: sender,
+            row, announcement, isRecent: isFresh || age <= configuration.rumourAgeMax, from: sender,
             at: now, into: &out)
         return true
     }
 
     private mutating func verifies(
-        _ statement: Announcement, from sender: PeerHandle, at now: Instant
+        _ statement: Announcement, _ isVerified: Bool, from sender: PeerHandle, at now: Instant
     ) -> Bool {
         do throws(RecordFailure) {
             try statement.verifyDates(at: wallClock(at: now))
@@ -118,7 +124,7 @@ extension Announcements {
                 drops.count(.checksOverRate)
                 return false
             }
-            try statement.verifySignature()
+            if !isVerified { try statement.verifySignature() }
             return true
         } catch {
             drops.count(AnnouncementDrop(error))
@@ -146,7 +152,7 @@ extension Announcements {
             end(directory.index(at: row.place)!, as: .left, at: now)
             if isNews { out.events.append(.left(row.peer)) }
         } else if let old, old.state == .alive {
-            isNews = differsMaterially(statement.offer, old.bytes)
+            isNews = statement.offer.differsMaterially(from: old.statement.announcement.offer)
             out.events.append(.updated(row.peer))
         } else if old?.state == .failed {
             out.events.append(.refuted(row.peer, sequence: row.sequence))
@@ -156,11 +162,6 @@ extension Announcements {
         guard isNews, isRecent || old?.state == .failed else { return }
         rumour(
             Rumours.Row(peer: row.peer, place: row.place, source: sender, obituary: nil), at: now)
-    }
-
-    private func differsMaterially(_ offer: Offer, _ old: [UInt8]) -> Bool {
-        guard let old = try? Announcement(decoding: old.span.bytes) else { return true }
-        return offer.differsMaterially(from: old.offer)
     }
 
     private mutating func end(_ i: Int, as state: MemberState, at now: Instant) {

@@ -34,16 +34,20 @@ public struct Announcements: ~Copyable {
     var drops = AnnouncementDrops()
     var generator: Generator
     private var clock: (time: UnixTime, at: Instant)
+    /// What other nodes of the same world have verified.
+    let pool: StatementPool?
 
     /// - Parameters:
+    ///   - pool: shared by the nodes of a simulated world; nil for a node of its own.
     ///   - generator: its seed is as secret as the choice of a full directory should be.
     ///   - wallClock: the time of day at `now`, for signed dates.
     public init(
         configuration: AnnouncementConfiguration = AnnouncementConfiguration(), local: PeerID,
-        generator: Generator, at now: Instant, wallClock: UnixTime
+        pool: StatementPool? = nil, generator: Generator, at now: Instant, wallClock: UnixTime
     ) {
         self.configuration = configuration
         self.local = local
+        self.pool = pool
         var generator = generator
         localPlace = Directory.place(of: DHTKey(peer: local))
         directory = Directory(
@@ -192,14 +196,16 @@ public struct Announcements: ~Copyable {
         let members = directory.counts.alive
         let time = wallClock(at: now)
         let period = configuration.period(members: members)
-        let statement = Announcement(
+        let announcement = Announcement(
             offer: offer, isLeaving: own.isLeaving, sequence: own.nextSequence(wallClock: time),
             issued: time,
             lifetime: period * configuration.periodsOfLifetime * (directory.isFull ? 2 : 1),
             signedBy: identity)
-        let bytes = statement.bytes
+        let bytes = announcement.bytes
+        let statement = Statement(announcement, bytes: bytes)
         let handle = book.intern(local)
-        directory.setOwn(row(of: statement, bytes, handle, at: now))
+        pool?.keep(statement)
+        directory.setOwn(row(of: statement, handle, place: localPlace, at: now))
         for accuser in own.accusers where !neighbourTable.contains(accuser) {
             out.send(.rumour([.statement(bytes)]), to: accuser)
         }
@@ -208,7 +214,7 @@ public struct Announcements: ~Copyable {
             offer, members: members,
             jitter: .nanoseconds(Int64(generator.below(2 * tenth) - tenth)), configuration,
             at: now)
-        out.events.append(.announced(sequence: statement.sequence))
+        out.events.append(.announced(sequence: announcement.sequence))
         rumour(
             Rumours.Row(peer: handle, place: localPlace, source: nil, obituary: nil), at: now,
             isUrgent: true)
@@ -216,21 +222,24 @@ public struct Announcements: ~Copyable {
 
     /// A row for a verified statement.
     func row(
-        of statement: Announcement, _ bytes: [UInt8], _ peer: PeerHandle, at now: Instant
+        of statement: Statement, _ peer: PeerHandle, place: UInt64, at now: Instant
     ) -> Directory.Row {
-        let left = min(statement.expires - wallClock(at: now), Announcement.lifetimeMax)
+        let announcement = statement.announcement
+        let left = min(announcement.expires - wallClock(at: now), Announcement.lifetimeMax)
         return Directory.Row(
-            place: peerPlace(statement.peer), rank: directory.hash(peerPlace(statement.peer)),
-            sequence: statement.sequence, expires: now + left, since: now,
-            models: ModelMask.of(statement.offer.models),
+            place: place, rank: directory.hash(place), sequence: announcement.sequence,
+            expires: now + left, since: now,
             source: directory.source(
-                of: statement.offer.addresses,
+                of: announcement.offer.addresses,
                 exemptsPrivate: configuration.privateNetworksAreExempt),
-            peer: peer, state: .alive, bytes: bytes)
+            peer: peer, state: .alive, statement: statement)
     }
 
-    func peerPlace(_ peer: PeerID) -> UInt64 {
-        peer == local ? localPlace : Directory.place(of: DHTKey(peer: peer))
+    /// Where a peer stands on the ring.
+    func place(of peer: PeerID, _ book: borrowing PeerBook) -> UInt64 {
+        if peer == local { return localPlace }
+        // A hash is dearer than a look into the book.
+        return Directory.place(of: book.handle(of: peer).map { book.key($0) } ?? DHTKey(peer: peer))
     }
 
     private mutating func expireMembers(at now: Instant, into out: inout AnnouncementOutbox) {

@@ -43,12 +43,23 @@ extension Directory {
         if step > 0 { tally.add(key) } else { tally.remove(key) }
     }
 
+    /// Counts who shares what, from now on at every change.
+    private mutating func tallyAll() {
+        guard !isTallied else { return }
+        isTallied = true
+        let counted = rows.filter { $0.peer != own }
+        perEndpoint = Tally(counting: counted.map(\.source.endpoint).filter { $0 != 0 })
+        perHost = Tally(counting: counted.map(\.source.host).filter { $0 != 0 })
+        perNetwork = Tally(counting: counted.map(\.source.network).filter { $0 != 0 })
+    }
+
     /// Room for a newcomer of this place and source.
-    func room(
+    mutating func room(
         for place: UInt64, _ source: Source, protecting neighbours: borrowing NeighbourTable,
         _ configuration: AnnouncementConfiguration
     ) -> Room {
         guard isFull else { return .free }
+        tallyAll()
         if let ended = oldestEnded { return .instead(of: ended) }
         let payers = payers(with: source, configuration)
         let isPayer = payers.contains(source)
@@ -58,7 +69,7 @@ extension Directory {
     }
 
     /// Whether the place of an unknown peer might get a place, by its rank alone.
-    func rankBound(protecting neighbours: borrowing NeighbourTable) -> UInt64 {
+    mutating func rankBound(protecting neighbours: borrowing NeighbourTable) -> UInt64 {
         guard isFull, oldestEnded == nil else { return .max }
         guard let largest = largest(of: .all, protecting: neighbours) else { return 0 }
         return rows[largest].rank
@@ -103,8 +114,24 @@ extension Directory {
         return newCount >= most.count ? new : most.key
     }
 
-    private func largest(
+    /// The row that goes first, kept: a full directory asks for it with every digest.
+    struct Crest {
+        fileprivate var row: Int?
+        fileprivate var version: (rows: UInt64, neighbours: UInt64)?
+    }
+
+    private mutating func largest(
         of payers: Payers, protecting neighbours: borrowing NeighbourTable
+    ) -> Int? {
+        guard case .all = payers else { return search(payers, protecting: neighbours) }
+        if let known = crest.version, known == (version, neighbours.version) { return crest.row }
+        crest.row = search(.all, protecting: neighbours)
+        crest.version = (version, neighbours.version)
+        return crest.row
+    }
+
+    private func search(
+        _ payers: Payers, protecting neighbours: borrowing NeighbourTable
     ) -> Int? {
         var best: Int?
         for i in rows.indices where payers.contains(rows[i].source) {

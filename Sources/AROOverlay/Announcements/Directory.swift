@@ -24,13 +24,13 @@ struct Directory: Sendable {
         var expires: Instant
         /// When the state came to be.
         var since: Instant
-        /// One bit for each hash of a model's name: most rows need not be read for a model.
-        var models: UInt64
         var source: Source
         var peer: PeerHandle
         var state: MemberState
+        var statement: Statement
+
         /// The encoded statement.
-        var bytes: [UInt8]
+        var bytes: [UInt8] { statement.bytes }
 
         var entry: AnnouncementEntry {
             AnnouncementEntry(
@@ -48,12 +48,19 @@ struct Directory: Sendable {
     let hash: KeyedHash
     /// Ascending by place. Our own row is one of them, and counts against nothing.
     private(set) var rows: [Row] = []
+    /// The places of ``rows``, apart: a search touches these alone.
+    private var places: [UInt64] = []
+    /// Changes with the rows.
+    private(set) var version: UInt64 = 0
+    var crest = Crest()
     /// Our own handle, once our row exists.
     private(set) var own: PeerHandle?
     private(set) var counts: (alive: Int, failed: Int, left: Int) = (0, 0, 0)
     var perEndpoint = Tally<UInt32>()
     var perHost = Tally<UInt32>()
     var perNetwork = Tally<UInt32>()
+    /// Caps hold for full directories, and only these count who shares what.
+    var isTallied = false
     /// Not later than the first of ``Row/expires``.
     private(set) var expiryAt: Instant?
 
@@ -65,22 +72,28 @@ struct Directory: Sendable {
 
     static func place(of key: DHTKey) -> UInt64 { key.bits.w0 }
 
+    /// Without the statements, which other nodes may share.
+    var heapByteCount: Int {
+        rows.heapByteCount + places.heapByteCount + perEndpoint.heapByteCount
+            + perHost.heapByteCount + perNetwork.heapByteCount
+    }
+
     // MARK: Searching
 
     /// The first row at or behind a place.
     func position(of place: UInt64) -> Int {
         var low = 0
-        var high = rows.count
+        var high = places.count
         while low < high {
             let middle = (low + high) / 2
-            if rows[middle].place < place { low = middle + 1 } else { high = middle }
+            if places[middle] < place { low = middle + 1 } else { high = middle }
         }
         return low
     }
 
     func index(at place: UInt64) -> Int? {
         let i = position(of: place)
-        return i < rows.count && rows[i].place == place ? i : nil
+        return i < places.count && places[i] == place ? i : nil
     }
 
     func index(of peer: PeerHandle, place: UInt64) -> Int? {
@@ -102,8 +115,9 @@ struct Directory: Sendable {
         let i = position(of: row.place)
         count(row, by: 1)
         expiryAt = earliest(expiryAt, row.expires)
+        version &+= 1
         guard i < rows.count, rows[i].place == row.place else {
-            rows.insert(row, at: i)
+            insert(row, at: i)
             return nil
         }
         let old = rows[i]
@@ -114,11 +128,22 @@ struct Directory: Sendable {
 
     mutating func setOwn(_ row: Row) {
         own = row.peer
+        version &+= 1
         if let i = index(of: row.peer, place: row.place) {
             rows[i] = row
         } else {
-            rows.insert(row, at: position(of: row.place))
+            insert(row, at: position(of: row.place))
         }
+    }
+
+    private mutating func insert(_ row: Row, at i: Int) {
+        // What grows by doubling would end at twice the room that a full directory takes.
+        if rows.count == rows.capacity, rows.count > capacity / 2 {
+            rows.reserveCapacity(capacity + 2)
+            places.reserveCapacity(capacity + 2)
+        }
+        rows.insert(row, at: i)
+        places.insert(row.place, at: i)
     }
 
     /// The member failed or left: it is forgotten at `until`.
@@ -132,6 +157,8 @@ struct Directory: Sendable {
     @discardableResult
     mutating func remove(at i: Int) -> Row {
         count(rows[i], by: -1)
+        version &+= 1
+        places.remove(at: i)
         return rows.remove(at: i)
     }
 
@@ -153,6 +180,6 @@ struct Directory: Sendable {
         case .failed: counts.failed += step
         case .left: counts.left += step
         }
-        tally(row.source, by: step)
+        if isTallied { tally(row.source, by: step) }
     }
 }

@@ -122,6 +122,8 @@ struct Exchanges: Sendable {
         return true
     }
 
+    var heapByteCount: Int { queued.heapByteCount + asked.heapByteCount }
+
     func forEachHandle(_ body: (PeerHandle) -> Void) {
         if let current { body(current.peer) }
         for row in queued { body(row.peer) }

@@ -22,6 +22,8 @@ struct NeighbourTable: Sendable {
     }
 
     private(set) var rows: [Row] = []
+    /// Changes with the peers.
+    private(set) var version: UInt64 = 0
     private var strangers: Allowance
 
     init(_ configuration: AnnouncementConfiguration, at now: Instant) {
@@ -38,11 +40,15 @@ struct NeighbourTable: Sendable {
         _ peer: PeerHandle, _ configuration: AnnouncementConfiguration, at now: Instant
     ) -> Bool {
         guard !contains(peer), rows.count < configuration.neighboursMax else { return false }
+        version &+= 1
         rows.append(Row(peer: peer, allowance: Allowance(configuration, at: now)))
         return true
     }
 
-    mutating func remove(_ peer: PeerHandle) { rows.removeAll { $0.peer == peer } }
+    mutating func remove(_ peer: PeerHandle) {
+        version &+= 1
+        rows.removeAll { $0.peer == peer }
+    }
 
     mutating func allowsMessage(
         by peer: PeerHandle, at now: Instant, _ configuration: AnnouncementConfiguration

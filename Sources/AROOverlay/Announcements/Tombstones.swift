@@ -14,6 +14,7 @@ struct Tombstones: Sendable {
     private var stones: [Stone] = []
 
     var count: Int { stones.count }
+    var heapByteCount: Int { stones.heapByteCount }
 
     /// The sequence up to which the statements of a place are over.
     func sequence(at place: UInt64, at now: Instant) -> UInt64? {

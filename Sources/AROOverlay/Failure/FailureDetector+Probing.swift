@@ -65,15 +65,17 @@ extension FailureDetector {
     /// What we tell a watched peer of ourselves; others do not learn whom we know. It comes first if
     /// it is our neighbour itself: who is left out takes it that we are not.
     func vitals(for peer: PeerHandle, _ book: borrowing PeerBook) -> Vitals {
-        let reach = book.addresses(peer).first.map { Reach($0) } ?? .anywhere
+        let reach = Reach(of: peer, book)
         var contacts: [Contact] = []
-        let isNeighbour = vitals.neighbours.contains(peer)
-        for neighbour in (isNeighbour ? [peer] : []) + vitals.neighbours.filter({ $0 != peer }) {
-            guard contacts.count < Vitals.neighboursMax else { break }
+        contacts.reserveCapacity(Vitals.neighboursMax)
+        func tell(_ neighbour: PeerHandle, _ book: borrowing PeerBook) {
+            guard contacts.count < Vitals.neighboursMax else { return }
             let usable = reach.usable(book.addresses(neighbour), limit: Vitals.addressesMax)
-            guard !usable.isEmpty else { continue }
+            guard !usable.isEmpty else { return }
             contacts.append(Contact(id: book.id(neighbour), addresses: usable))
         }
+        if vitals.neighbours.contains(peer) { tell(peer, book) }
+        for neighbour in vitals.neighbours where neighbour != peer { tell(neighbour, book) }
         return Vitals(
             incarnation: vitals.incarnation, coordinate: vitals.coordinate, neighbours: contacts)
     }

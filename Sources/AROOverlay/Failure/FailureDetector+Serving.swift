@@ -96,7 +96,7 @@ extension FailureDetector {
         }
         watches[i].neighboursRead = now
         let peer = watches[i].peer
-        let reach = book.addresses(peer).first.map { Reach($0) } ?? .anywhere
+        let reach = Reach(of: peer, book)
         var coWatchers = FewPeers()
         for contact in vitals.neighbours where contact.id != local {
             let usable = reach.usable(contact.addresses, limit: Vitals.addressesMax)

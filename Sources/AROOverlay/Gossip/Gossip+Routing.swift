@@ -13,7 +13,7 @@ extension Gossip {
     ) {
         refreshOffer(at: now, identity: identity)
         announcements.others = membership.passive
-        repeat {
+        while hasEvents {
             for event in failureOut.takeEvents() { carry(event, at: now, book: &book, into: &out) }
             for event in membershipOut.takeEvents() {
                 carry(event, at: now, book: &book, into: &out)
@@ -22,7 +22,7 @@ extension Gossip {
             for event in announcementsOut.takeEvents() {
                 carry(event, at: now, book: &book, into: &out)
             }
-        } while hasEvents
+        }
         out.takeSends(of: &failureOut)
         out.takeSends(of: &membershipOut)
         out.takeSends(of: &announcementsOut)
@@ -49,7 +49,7 @@ extension Gossip {
             out.events.append(.member(.neighbourDown, peer))
         case .isolated:
             let members = announcements.sample(
-                configuration.offeredWhenIsolated, using: &generator)
+                offeredWhenIsolated, using: &generator)
             if !members.isEmpty {
                 membership.offered(members, at: now, book: &book, into: &membershipOut)
             }
@@ -184,7 +184,7 @@ extension Gossip {
         else { return }
         guard coordinates.measured(roundTrip, to: peer, at: place, at: now) else { return }
         isOfferStale = true
-        for _ in 0..<configuration.coordinates.recalledPerSample {
+        for _ in 0..<coordinates.configuration.recalledPerSample {
             guard let other = coordinates.nextRemembered(at: now), other != peer,
                 let place = announcements.coordinate(of: other, book: book)
             else { continue }

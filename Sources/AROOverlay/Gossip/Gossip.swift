@@ -10,7 +10,6 @@ import AROPrimitives
 import AROWire
 
 public struct Gossip: ~Copyable {
-    public let configuration: GossipConfiguration
     public let local: PeerID
     /// Where we may be reached, best first.
     public var addresses: [SocketAddress] = [] {
@@ -42,12 +41,13 @@ public struct Gossip: ~Copyable {
     /// What we offer, apart from what gossip itself knows: addresses, NAT, coordinate.
     var offer = Offer()
     var isOfferStale = true
+    let offeredWhenIsolated: Int
 
     public init(
         configuration: GossipConfiguration = GossipConfiguration(), local: PeerID,
-        generator: inout Generator, at now: Instant, wallClock: UnixTime
+        pool: StatementPool? = nil, generator: inout Generator, at now: Instant, wallClock: UnixTime
     ) {
-        self.configuration = configuration
+        offeredWhenIsolated = configuration.offeredWhenIsolated
         self.local = local
         self.generator = generator.fork("gossip")
         membership = HyParView(
@@ -59,7 +59,7 @@ public struct Gossip: ~Copyable {
         coordinates = Vivaldi(
             configuration: configuration.coordinates, generator: generator.fork("coordinates"))
         announcements = Announcements(
-            configuration: configuration.announcements, local: local,
+            configuration: configuration.announcements, local: local, pool: pool,
             generator: generator.fork("announcements"), at: now, wallClock: wallClock)
         topics = Topics(
             configuration: configuration.topics, local: local,

@@ -5,6 +5,26 @@ import AROWire
 
 public typealias GossipOutbox = OverlayOutbox<GossipEvent>
 
+/// The outboxes between gossip's parts, which are empty between two inputs: nodes of one world need
+/// no more than one set of them.
+package struct GossipScratch: ~Copyable {
+    var membership = MembershipOutbox()
+    var failure = FailureOutbox()
+    var announcements = AnnouncementOutbox()
+    var topics = TopicsOutbox()
+
+    package init() {}
+}
+
+extension Gossip {
+    package mutating func swapScratch(_ scratch: inout GossipScratch) {
+        swap(&membershipOut, &scratch.membership)
+        swap(&failureOut, &scratch.failure)
+        swap(&announcementsOut, &scratch.announcements)
+        swap(&topicsOut, &scratch.topics)
+    }
+}
+
 public enum GossipEvent: Hashable, Sendable {
     case member(MemberChange, PeerHandle)
     case topic(TopicsEvent)

@@ -1,7 +1,7 @@
 /// How much each peer may ask and store per time: token buckets, in a bounded table sorted by peer.
 ///
-/// When the table is full, peers whose buckets have filled up again are forgotten, as a new entry
-/// says the same of them; if there is none, the one that was silent longest is.
+/// When the table would grow, peers whose buckets have filled up again are forgotten, as a new entry
+/// says the same of them; if it is full then, the one that was silent longest is.
 
 import AROPrimitives
 
@@ -14,6 +14,8 @@ struct AskingRates: Sendable {
     }
 
     private var rows: [Row] = []
+    /// Rows at which those that say nothing are forgotten: most peers ask once.
+    private var sweepAt = 16
 
     mutating func allowsAsk(
         by peer: PeerHandle, at now: Instant, _ configuration: KademliaConfiguration
@@ -32,6 +34,8 @@ struct AskingRates: Sendable {
         rows[i].stores -= 1
         return true
     }
+
+    var heapByteCount: Int { rows.heapByteCount }
 
     func forEachHandle(_ body: (PeerHandle) -> Void) {
         for row in rows { body(row.peer) }
@@ -61,7 +65,7 @@ struct AskingRates: Sendable {
     private mutating func add(
         _ peer: PeerHandle, at now: Instant, _ configuration: KademliaConfiguration
     ) -> Int {
-        if rows.count >= configuration.ratesMax { makeRoom(at: now, configuration) }
+        if rows.count >= min(sweepAt, configuration.ratesMax) { makeRoom(at: now, configuration) }
         let row = Row(
             peer: peer, asks: UInt16(min(configuration.asksBurst, 65_535)),
             stores: UInt16(min(configuration.storesBurst, 65_535)), at: now)
@@ -76,6 +80,7 @@ struct AskingRates: Sendable {
                 configuration.asksBurst / max(configuration.asksPerSecond, 1),
                 configuration.storesBurst / max(configuration.storesPerSecond, 1)) + 1)
         rows.removeAll { now - $0.at > .seconds(refill) }
+        sweepAt = max(16, rows.count * 2)
         guard rows.count >= configuration.ratesMax,
             let silent = rows.indices.min(by: { rows[$0].at < rows[$1].at })
         else { return }

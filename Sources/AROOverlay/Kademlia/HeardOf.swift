@@ -7,15 +7,29 @@
 import AROPrimitives
 
 struct HeardOf: Sendable {
-    /// In the order in which they were heard of; as many as the directory holds, so few that a look
-    /// through all of them costs less than one message.
+    /// Sorted; as many as the directory holds, so few that a look through all of them costs less than
+    /// one message.
     private(set) var peers: [PeerHandle] = []
 
     mutating func insert(_ peer: PeerHandle) {
-        if !peers.contains(peer) { peers.append(peer) }
+        let i = position(of: peer)
+        if i == peers.count || peers[i] != peer { peers.insert(peer, at: i) }
     }
 
-    mutating func remove(_ peer: PeerHandle) { peers.removeAll { $0 == peer } }
+    mutating func remove(_ peer: PeerHandle) {
+        let i = position(of: peer)
+        if i < peers.count, peers[i] == peer { peers.remove(at: i) }
+    }
+
+    private func position(of peer: PeerHandle) -> Int {
+        var low = 0
+        var high = peers.count
+        while low < high {
+            let middle = (low + high) / 2
+            if peers[middle] < peer { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
 
     /// The nearest to a key, nearest first.
     func closest(
@@ -23,7 +37,7 @@ struct HeardOf: Sendable {
     ) -> [PeerHandle] {
         guard count > 0, !peers.isEmpty else { return [] }
         var nearest = Nearest(to: key, capacity: count)
-        for peer in peers { nearest.consider(peer, key: book.key(peer)) }
+        for peer in peers { nearest.consider(peer, book) }
         return nearest.handles
     }
 }

@@ -72,7 +72,7 @@ extension Kademlia {
     ) {
         guard let reading = operations[i].lookup.answered(peer) else { return }
         take(answer.records, i, at: now, book: &book, into: &out)
-        let reach = book.addresses(peer).first.map { Reach($0) } ?? .anywhere
+        let reach = Reach(of: peer, book)
         for contact in answer.contacts where contact.id != local {
             take(contact, reach, reading, i, book: &book)
         }
@@ -86,7 +86,7 @@ extension Kademlia {
     ) {
         let known = book.handle(of: contact.id)
         let usable = reach.usable(contact.addresses, limit: Contact.addressesMax)
-        guard let address = known.flatMap({ book.addresses($0).first }) ?? usable.first else {
+        guard let address = known.flatMap({ book.address($0) }) ?? usable.first else {
             return drops.count(.contactUnusable)
         }
         let key = known.map { book.key($0) } ?? DHTKey(peer: contact.id)

@@ -51,14 +51,15 @@ extension Kademlia {
         }
         addRecords(to: &answer, find, beside: contacts, at: wallClock(at: now))
         var room = WireLimits.messageMax - answer.byteCountWithoutContacts
-        for contact in contacts {
+        for (i, contact) in contacts.enumerated() {
             room -= compactByteCount(contactAt: contact.addresses)
             guard room >= 0 else {
                 answer.contactsLeftOut = true
+                contacts.removeSubrange(i...)
                 break
             }
-            answer.contacts.append(contact)
         }
+        answer.contacts = contacts
         return answer
     }
 
@@ -94,7 +95,7 @@ extension Kademlia {
     private func contacts(
         for peer: PeerHandle, near key: DHTKey, _ book: borrowing PeerBook
     ) -> [Contact] {
-        let reach = book.addresses(peer).first.map { Reach($0) } ?? .anywhere
+        let reach = Reach(of: peer, book)
         let handles = table.closest(
             to: key, count: min(configuration.k, KademliaAnswer.contactsMax), excluding: peer,
             configuration, book)
@@ -184,11 +185,16 @@ enum Reach: Int, Comparable {
         self = address.isLoopback ? .machine : address.isPrivate ? .network : .anywhere
     }
 
+    /// How far away a peer is.
+    init(of peer: PeerHandle, _ book: borrowing PeerBook) {
+        self = book.address(peer).map { Reach($0) } ?? .anywhere
+    }
+
     static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 
     /// The first `limit` addresses that a peer of this reach can use, or may speak of.
-    func usable(_ addresses: [SocketAddress], limit: Int) -> [SocketAddress] {
-        var usable: [SocketAddress] = []
+    func usable(_ addresses: some Sequence<SocketAddress>, limit: Int) -> AddressList {
+        var usable = AddressList()
         for address in addresses where Reach(address) >= self && usable.count < limit {
             usable.append(address)
         }

@@ -13,6 +13,9 @@ public struct KademliaConfiguration: Sendable {
     /// A guess: with a fifth of liars and three hops, three paths leave one clean in 88 % of cases,
     /// and answers of the others still help.
     public var writePaths = 3
+    /// Disjoint paths of the user's look-ups that only read. One: what they find is signed, so a liar
+    /// can hide a record but not make one up, and several paths cost their number in messages.
+    public var readPaths = 1
     /// Requests under way at once on each of several paths. S/Kademlia's look-ups are sequential;
     /// 2 hides one slow peer. A guess.
     public var pathWidth = 2

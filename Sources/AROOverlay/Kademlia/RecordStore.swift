@@ -213,7 +213,7 @@ struct RecordStore: Sendable {
 /// How many records each of many owners has: sorted by owner, so that nothing depends on hash
 /// order.
 struct Tally<Owner: Comparable & Sendable>: Sendable {
-    private var rows: [(owner: Owner, count: Int)] = []
+    private var rows: [(owner: Owner, count: Int32)] = []
 
     init() {}
 
@@ -227,9 +227,11 @@ struct Tally<Owner: Comparable & Sendable>: Sendable {
         }
     }
 
+    var heapByteCount: Int { rows.heapByteCount }
+
     subscript(owner: Owner) -> Int {
         let i = position(of: owner)
-        return i < rows.count && rows[i].owner == owner ? rows[i].count : 0
+        return i < rows.count && rows[i].owner == owner ? Int(rows[i].count) : 0
     }
 
     /// The owner of most records; the least of several.

@@ -49,12 +49,26 @@ struct Requests: Sendable {
         case expired(Request)
     }
 
-    private(set) var pending: [Request] = [] {
-        didSet { deadline = pending.min { $0.next < $1.next }?.next }
-    }
+    private(set) var pending: [Request] = []
     /// When ``next(at:lifetime:)`` will have something to say. Kept, as it is asked for after every
     /// input.
     private(set) var deadline: Instant?
+
+    private mutating func settle() {
+        guard var next = pending.first?.next else {
+            deadline = nil
+            return
+        }
+        for request in pending where request.next < next { next = request.next }
+        deadline = next
+    }
+
+    /// A request is forgotten: the deadline moves only where it was that one's.
+    private mutating func remove(_ i: Int) -> Request {
+        let request = pending.remove(at: i)
+        if request.next == deadline { settle() }
+        return request
+    }
 
     /// A request is being sent for the first time. Returns its number.
     mutating func started(
@@ -66,6 +80,7 @@ struct Requests: Sendable {
             Request(
                 number: number, peer: peer, purpose: purpose, operation: operation,
                 expected: expected, sent: now, transmissions: 1, next: now + expected))
+        deadline = earliest(deadline, now + expected)
         return number
     }
 
@@ -86,7 +101,7 @@ struct Requests: Sendable {
             let i = pending.firstIndex(where: { $0.number == number & ~3 && $0.peer == peer }),
             number & 3 < UInt32(pending[i].transmissions)
         else { return nil }
-        let request = pending.remove(at: i)
+        let request = remove(i)
         let transmission = Int(number & 3)
         return Answer(
             request: request,
@@ -96,9 +111,10 @@ struct Requests: Sendable {
 
     /// The next thing to do about a request whose time has come; nil if there is none.
     mutating func next(at now: Instant, lifetime: Duration) -> Event? {
-        guard let i = pending.indices.min(by: { pending[$0].next < pending[$1].next }),
-            pending[i].next <= now
+        guard let deadline, deadline <= now,
+            let i = pending.firstIndex(where: { $0.next == deadline })
         else { return nil }
+        defer { settle() }
         let sent = Int(pending[i].transmissions)
         if pending[i].isSuspended { return .expired(pending.remove(at: i)) }
         if sent < KademliaConfiguration.transmissionsMax {
@@ -118,7 +134,9 @@ struct Requests: Sendable {
     /// The peer cannot be reached: its requests are forgotten and returned.
     mutating func unreachable(_ peer: PeerHandle) -> [Request] {
         let lost = pending.filter { $0.peer == peer }
-        if !lost.isEmpty { pending.removeAll { $0.peer == peer } }
+        guard !lost.isEmpty else { return [] }
+        pending.removeAll { $0.peer == peer }
+        settle()
         return lost
     }
 
@@ -128,6 +146,7 @@ struct Requests: Sendable {
             pending[i].operation = nil
             suspend(i, lifetime)
         }
+        settle()
     }
 
     func isProbing(_ peer: PeerHandle) -> Bool {

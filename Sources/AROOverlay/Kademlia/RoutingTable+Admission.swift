@@ -21,22 +21,25 @@ extension RoutingTable {
         let key = book.key(handle)
         guard key != local else { return .ourselves }
         let i = bucketIndex(of: key)
+        let network = cappedNetwork(of: handle, configuration, book)
         if let position = position(of: handle, key: key) {
             update(at: position) {
                 $0.seen = Self.stamp(now)
                 $0.failures = 0
                 $0.roundTrip = $0.roundTrip.updated(by: roundTrip)
+                $0.networkTag = Entry.tag(of: network)
             }
             return .known
         }
         let entry = Entry(
-            handle: handle, roundTrip: roundTrip, failures: 0, seen: Self.stamp(now))
-        guard admitsNetwork(of: handle, inBucket: i, configuration, book) else { return .network }
+            handle: handle, roundTrip: roundTrip, seen: Self.stamp(now),
+            shared: local.commonPrefixLength(with: key), network: network)
+        guard admits(network, inBucket: i, configuration, book) else { return .network }
         if insert(entry, key: key, configuration, book) {
             spares.firstIndex { $0.handle == handle }.map { _ = removeSpare(at: $0) }
             return .inserted
         }
-        spare(entry, configuration, book)
+        spare(entry, configuration)
         let full = bucket(bucketIndex(of: key))
         return .spared(probe: probe(in: full, at: now, configuration))
     }
@@ -57,7 +60,7 @@ extension RoutingTable {
                 return true
             }
             if i == bucketCount - 1, i < Self.depthMax {
-                split(book)
+                split()
                 continue
             }
             guard range.count < 2 * configuration.k,
@@ -104,16 +107,18 @@ extension RoutingTable {
     // MARK: Networks
 
     /// Whether the caps of go-libp2p-kad-dht's diversity filter leave room for the peer's network.
-    private func admitsNetwork(
-        of handle: PeerHandle, inBucket i: Int, _ configuration: KademliaConfiguration,
+    private func admits(
+        _ network: UInt64?, inBucket i: Int, _ configuration: KademliaConfiguration,
         _ book: borrowing PeerBook
     ) -> Bool {
-        guard let network = cappedNetwork(of: handle, configuration, book) else { return true }
+        guard let network else { return true }
         var inTable = 0
         var inBucket = 0
         let range = bucket(i)
-        for position in entries.indices
-        where cappedNetwork(of: entries[position].handle, configuration, book) == network {
+        let tag = Entry.tag(of: network)
+        for position in entries.indices where entries[position].networkTag == tag {
+            let other = cappedNetwork(of: entries[position].handle, configuration, book)
+            guard other == network else { continue }
             inTable += 1
             if range.contains(position) { inBucket += 1 }
         }
@@ -123,9 +128,7 @@ extension RoutingTable {
 
     // MARK: Spares
 
-    private mutating func spare(
-        _ entry: Entry, _ configuration: KademliaConfiguration, _ book: borrowing PeerBook
-    ) {
+    private mutating func spare(_ entry: Entry, _ configuration: KademliaConfiguration) {
         if let position = spares.firstIndex(where: { $0.handle == entry.handle }) {
             updateSpare(at: position) {
                 $0.seen = entry.seen
@@ -133,11 +136,10 @@ extension RoutingTable {
             }
             return
         }
-        let i = bucketIndex(of: book.key(entry.handle))
+        let i = bucketIndex(sharing: entry.shared)
         var held = 0
         var oldest: Int?
-        for position in spares.indices
-        where bucketIndex(of: book.key(spares[position].handle)) == i {
+        for position in spares.indices where bucketIndex(sharing: spares[position].shared) == i {
             held += 1
             oldest = oldest ?? position
         }
@@ -151,10 +153,9 @@ extension RoutingTable {
         _ book: borrowing PeerBook
     ) {
         var best: Int?
-        for candidate in spares.indices
-        where bucketIndex(of: book.key(spares[candidate].handle)) == i {
-            guard admitsNetwork(of: spares[candidate].handle, inBucket: i, configuration, book)
-            else { continue }
+        for candidate in spares.indices where bucketIndex(sharing: spares[candidate].shared) == i {
+            let network = cappedNetwork(of: spares[candidate].handle, configuration, book)
+            guard admits(network, inBucket: i, configuration, book) else { continue }
             if let b = best,
                 spares[b].roundTrip.preference <= spares[candidate].roundTrip.preference
             {
@@ -186,7 +187,7 @@ extension RoutingTable {
 func cappedNetwork(
     of handle: PeerHandle, _ configuration: KademliaConfiguration, _ book: borrowing PeerBook
 ) -> UInt64? {
-    guard let address = book.addresses(handle).first else { return nil }
+    guard let address = book.address(handle) else { return nil }
     return cappedNetwork(of: address, configuration)
 }
 

@@ -29,7 +29,7 @@ extension RoutingTable {
                 guard entry.handle != excluded, isStale(entry, configuration) == stale else {
                     continue
                 }
-                nearest.consider(entry.handle, key: book.key(entry.handle))
+                nearest.consider(entry.handle, book)
             }
         }
         let own = bucketIndex(of: target)
@@ -46,29 +46,38 @@ extension RoutingTable {
 
 /// The nearest few of the peers that it is shown, sorted.
 struct Nearest {
+    private struct Row {
+        /// The first word of the distance, which nearly always decides.
+        var distance: UInt64
+        var handle: PeerHandle
+    }
+
     private let target: DHTKey
     private let capacity: Int
-    private var distances: [Bits256] = []
-    private(set) var handles: [PeerHandle] = []
+    private var rows: [Row] = []
 
     init(to target: DHTKey, capacity: Int) {
         (self.target, self.capacity) = (target, capacity)
-        distances.reserveCapacity(capacity)
-        handles.reserveCapacity(capacity)
+        rows.reserveCapacity(capacity)
     }
 
-    var isFull: Bool { handles.count >= capacity }
+    var isFull: Bool { rows.count >= capacity }
+    var handles: [PeerHandle] { rows.map(\.handle) }
 
-    mutating func consider(_ handle: PeerHandle, key: DHTKey) {
-        let distance = target.distance(to: key)
+    mutating func consider(_ handle: PeerHandle, _ book: borrowing PeerBook) {
+        let row = Row(
+            distance: target.bits.w0 ^ book.key(handle).bits.w0, handle: handle)
         if isFull {
-            guard let last = distances.last, distance < last else { return }
-            distances.removeLast()
-            handles.removeLast()
+            guard let last = rows.last, isNearer(row, than: last, book) else { return }
+            rows.removeLast()
         }
-        var at = distances.count
-        while at > 0, distance < distances[at - 1] { at -= 1 }
-        distances.insert(distance, at: at)
-        handles.insert(handle, at: at)
+        var at = rows.count
+        while at > 0, isNearer(row, than: rows[at - 1], book) { at -= 1 }
+        rows.insert(row, at: at)
+    }
+
+    private func isNearer(_ a: Row, than b: Row, _ book: borrowing PeerBook) -> Bool {
+        guard a.distance == b.distance else { return a.distance < b.distance }
+        return target.distance(to: book.key(a.handle)) < target.distance(to: book.key(b.handle))
     }
 }

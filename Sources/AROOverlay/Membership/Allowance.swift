@@ -59,6 +59,8 @@ struct Allowances: Sendable {
         }
     }
 
+    var heapByteCount: Int { rows.heapByteCount }
+
     func forEachHandle(_ body: (PeerHandle) -> Void) {
         for row in rows { body(row.peer) }
     }

@@ -262,6 +262,6 @@ extension HyParView {
     }
 
     func reach(of peer: PeerHandle, _ book: borrowing PeerBook) -> Reach {
-        book.addresses(peer).first.map { Reach($0) } ?? .anywhere
+        Reach(of: peer, book)
     }
 }

@@ -50,7 +50,7 @@ extension HyParView {
     // MARK: Joining
 
     private mutating func joined(
-        _ peer: PeerHandle, _ addresses: [SocketAddress], at now: Instant,
+        _ peer: PeerHandle, _ addresses: AddressList, at now: Instant,
         book: inout PeerBook, into out: inout MembershipOutbox
     ) {
         let usable = reach(of: peer, book).usable(addresses, limit: Contact.addressesMax)
@@ -238,7 +238,7 @@ extension HyParView {
         let usable = reach(of: speaker, book).usable(
             contact.addresses, limit: Contact.addressesMax)
         let known = book.handle(of: contact.id)
-        guard !usable.isEmpty || known.map({ !book.addresses($0).isEmpty }) ?? false else {
+        guard !usable.isEmpty || known.map({ book.address($0) != nil }) ?? false else {
             return nil
         }
         let handle = known ?? book.intern(contact.id)

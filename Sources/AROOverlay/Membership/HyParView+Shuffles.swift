@@ -77,7 +77,7 @@ extension HyParView {
     /// The addresses of the origin as its first neighbour sees them.
     private func addresses(
         of shuffle: MembershipShuffle, from peer: PeerHandle, _ book: borrowing PeerBook
-    ) -> [SocketAddress] {
+    ) -> AddressList {
         shuffle.origin == book.id(peer)
             ? book.addresses(peer)
             : reach(of: peer, book).usable(shuffle.addresses, limit: Contact.addressesMax)

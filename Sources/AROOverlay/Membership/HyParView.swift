@@ -30,7 +30,14 @@ public struct HyParView: Sendable {
     /// Where we may be reached, best first; may be empty as long as nobody told us.
     public var addresses: [SocketAddress] = []
 
-    var neighbours: [Neighbour] = []
+    var neighbours: [Neighbour] = [] {
+        didSet {
+            let isSame = neighbours.elementsEqual(active) { $0.peer == $1 }
+            if !isSame { active = neighbours.map(\.peer) }
+        }
+    }
+    /// The neighbours. Kept, as it is asked for with every message.
+    public private(set) var active: [PeerHandle] = []
     var passiveView = PassiveView()
     var requests: [LinkRequest] = []
     var partings: [Parting] = []
@@ -199,8 +206,6 @@ public struct HyParView: Sendable {
 
     // MARK: Looking in
 
-    /// The neighbours.
-    public var active: [PeerHandle] { neighbours.map(\.peer) }
     public var passive: [PeerHandle] { passiveView.peers }
     public var activeCount: Int { neighbours.count }
 

@@ -68,7 +68,7 @@ struct PassiveView: Sendable {
 
 /// The network that counts against caps; nil for private addresses, which nobody outside can reach.
 func publicNetwork(of peer: PeerHandle, _ book: borrowing PeerBook) -> UInt64? {
-    guard let address = book.addresses(peer).first, !address.isPrivate else { return nil }
+    guard let address = book.address(peer), !address.isPrivate else { return nil }
     return address.network
 }
 

@@ -46,6 +46,8 @@ struct ControlAnswers: Sendable {
         case .members, .watchMembers, .topicPublish, .topicSubscribe:
             try await answerGossip(command, client)
         case .status: try await client.send(.status(try await status()))
+        case .doctor:
+            for finding in try await node.checkup() { try await client.send(.finding(finding)) }
         case .id: try await client.send(.id(IdentityReport(node)))
         }
     }

@@ -36,6 +36,8 @@ package enum ControlCommand: Codable, Hashable, Sendable {
     /// What is published, until the client hangs up.
     case topicSubscribe(topic: String, ordered: Bool)
     case status
+    /// Answered by a ``ControlEvent/finding(_:)`` for each thing that was looked at.
+    case doctor
     case id
 }
 
@@ -55,6 +57,7 @@ package enum ControlEvent: Hashable, Sendable {
     case topic(TopicReport)
     case published(PublishedReport)
     case status(StatusReport)
+    case finding(Finding)
     case id(IdentityReport)
     /// The last event of a request that succeeded.
     case done
@@ -211,7 +214,7 @@ public struct FailureReport: Codable, Hashable, Sendable, Error, CustomStringCon
 extension ControlEvent: Codable {
     private enum Key: String, CodingKey {
         case end, progress, put, entry, root, provider, held, name, peer, member, memberEvent
-        case topic, published, status, id, done, failed
+        case topic, published, status, finding, id, done, failed
     }
 
     private struct Nothing: Codable {}
@@ -238,6 +241,7 @@ extension ControlEvent: Codable {
         case .topic: self = .topic(try all.decode(TopicReport.self, forKey: key))
         case .published: self = .published(try all.decode(PublishedReport.self, forKey: key))
         case .status: self = .status(try all.decode(StatusReport.self, forKey: key))
+        case .finding: self = .finding(try all.decode(Finding.self, forKey: key))
         case .id: self = .id(try all.decode(IdentityReport.self, forKey: key))
         case .done: self = .done
         case .failed: self = .failed(try all.decode(FailureReport.self, forKey: key))
@@ -261,6 +265,7 @@ extension ControlEvent: Codable {
         case .topic(let report): try all.encode(report, forKey: .topic)
         case .published(let report): try all.encode(report, forKey: .published)
         case .status(let report): try all.encode(report, forKey: .status)
+        case .finding(let finding): try all.encode(finding, forKey: .finding)
         case .id(let report): try all.encode(report, forKey: .id)
         case .done: try all.encode(Nothing(), forKey: .done)
         case .failed(let report): try all.encode(report, forKey: .failed)

@@ -17,6 +17,8 @@ public struct NodeConfiguration: Sendable {
     public var quota: UInt64?
     /// The numbers of the protocols.
     public var node: Configuration
+    /// The model servers behind the node; nil for none.
+    public var models: (any ModelServicing)?
     public var logger: Logger
 
     /// A guess: two families on a handful of interfaces.

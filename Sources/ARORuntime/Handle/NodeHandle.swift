@@ -46,7 +46,9 @@ public final class NodeHandle: Sendable {
     let logger: Logger
     let signer: Signer
     let content: any ContentServicing
+    let ledger: LedgerStore
     let transfers = Transfers()
+    let checkups = Checkups()
     private let group: MultiThreadedEventLoopGroup
     /// Held while the node runs: its lock keeps other nodes out.
     private let directory: Mutex<DataDirectory?>
@@ -59,7 +61,8 @@ public final class NodeHandle: Sendable {
     private init(
         _ signer: Signer, _ addresses: [SocketAddress], _ loop: NodeLoop<Node>,
         _ group: MultiThreadedEventLoopGroup, _ directory: consuming DataDirectory,
-        _ content: any ContentServicing, _ configuration: NodeConfiguration
+        _ content: any ContentServicing, _ ledger: LedgerStore,
+        _ configuration: NodeConfiguration
     ) {
         id = signer.id
         self.signer = signer
@@ -69,6 +72,7 @@ public final class NodeHandle: Sendable {
         dataDirectory = directory.path
         self.directory = Mutex(directory)
         self.content = content
+        self.ledger = ledger
         logger = configuration.logger
         let tried = group.next().makePromise(of: Void.self)
         triedToJoin = tried.futureResult
@@ -103,6 +107,7 @@ public final class NodeHandle: Sendable {
         renewing.cancel()
         updating.cancel()
         await loop.shutdown()
+        await ledger.close()
         await content.close()
         try? await group.shutdownGracefully()
         directory.withLock { $0 = nil }
@@ -139,12 +144,21 @@ extension NodeHandle {
         let signer = Signer(identity.copy())
         let content = try await StoredContent.open(
             directory.path, quota: configuration.quota, signer: signer)
+        let ledger: LedgerStore
+        do {
+            ledger = try LedgerStore(
+                directory.file("ledger.sqlite"), logger: configuration.logger)
+        } catch {
+            await content.close()
+            throw error
+        }
         do {
             let sockets = try bind(configuration.listen)
             warn(of: sockets, configuration.logger)
             return try await start(
-                sockets, directory, identity, signer, content, configuration)
+                sockets, directory, identity, signer, content, ledger, configuration)
         } catch {
+            await ledger.close()
             await content.close()
             throw error
         }
@@ -153,7 +167,7 @@ extension NodeHandle {
     private static func start(
         _ sockets: [UDPSocket], _ directory: consuming DataDirectory,
         _ identity: consuming Identity, _ signer: Signer, _ content: StoredContent,
-        _ configuration: NodeConfiguration
+        _ ledger: LedgerStore, _ configuration: NodeConfiguration
     ) async throws -> NodeHandle {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var entropy = Entropy.system()
@@ -167,8 +181,10 @@ extension NodeHandle {
             configuration: numbers, identity: identity, entropy: entropy, seed: seed,
             at: .origin, wallClock: .now)
         let loop = NodeLoop(
-            node, on: group.next(), disk: content.disk, logger: configuration.logger)
+            node, on: group.next(), disk: content.disk, models: configuration.models,
+            ledger: ledger, logger: configuration.logger)
         do {
+            _ = loop.submit(.restore(try ledger.restored(for: signer.id))) { _ in }
             try await loop.start(sockets)
         } catch {
             try? await group.shutdownGracefully()
@@ -177,7 +193,8 @@ extension NodeHandle {
         var configuration = configuration
         configuration.node = numbers
         return NodeHandle(
-            signer, sockets.map(\.address), loop, group, directory, content, configuration)
+            signer, sockets.map(\.address), loop, group, directory, content, ledger,
+            configuration)
     }
 
     private static func bind(_ addresses: [SocketAddress]) throws -> [UDPSocket] {

@@ -1,8 +1,9 @@
-/// What other threads have for the loop: requests of the local user and answers of the disk. Many
-/// that arrive together are one wake-up of the loop and one drain of the outbox.
+/// What other threads have for the loop: requests of the local user, answers of the disk and of model
+/// servers. Many that arrive together are one wake-up of the loop and one drain of the outbox.
 
 import ARONode
 import AROContent
+import AROInference
 import NIOConcurrencyHelpers
 import NIOCore
 
@@ -13,6 +14,7 @@ struct Mailbox: Sendable {
         case request(Request, RequestID, ReplySink)
         case cancel(RequestID)
         case disk(DiskReply)
+        case backend(BackendReply)
         case shutdown(EventLoopPromise<Void>)
     }
 

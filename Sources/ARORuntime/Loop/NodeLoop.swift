@@ -6,6 +6,7 @@
 /// and the acknowledgements of one batch as one packet. Whoever is on another thread reaches the
 /// node through the ``Mailbox`` only.
 
+import AROInference
 import ARONode
 import AROPrimitives
 import Logging
@@ -17,6 +18,8 @@ package final class NodeLoop<Machine: Driven & ~Copyable>: @unchecked Sendable {
     package let eventLoop: any EventLoop
     private let mailbox = Mailbox()
     private let disk: any DiskServicing
+    private let models: (any ModelServicing)?
+    private let ledger: (any LedgerKeeping)?
     private let logger: Logger
     private let origin: UInt64
 
@@ -42,11 +45,12 @@ package final class NodeLoop<Machine: Driven & ~Copyable>: @unchecked Sendable {
     /// - Parameter machine: made at `Instant.origin`, which becomes the present.
     package init(
         _ machine: consuming Machine, on eventLoop: any EventLoop, disk: any DiskServicing,
-        logger: Logger
+        models: (any ModelServicing)? = nil, ledger: (any LedgerKeeping)? = nil, logger: Logger
     ) {
         self.machine = machine
         self.eventLoop = eventLoop
         self.disk = disk
+        (self.models, self.ledger) = (models, ledger)
         self.logger = logger
         origin = NIODeadline.now().uptimeNanoseconds
     }
@@ -127,6 +131,9 @@ extension NodeLoop where Machine: ~Copyable {
             case .disk(let reply):
                 guard !isShutDown else { continue }
                 machine.handle(.disk(reply), at: now, into: &outbox)
+            case .backend(let reply):
+                guard !isShutDown else { continue }
+                machine.handle(.backend(reply), at: now, into: &outbox)
             case .shutdown(let promise): finish(promise, at: now)
             }
         }
@@ -171,12 +178,20 @@ extension NodeLoop where Machine: ~Copyable {
             case .reply(let id, let reply): deliver(reply, to: id)
             case .disk(let request):
                 disk.perform(request) { [weak self] in self?.post(.disk($0)) }
-            // Only who has a model server's client asks the node to serve or to call.
-            case .backend, .record: break
+            case .backend(let request): ask(request)
+            case .record(let entry): ledger?.record(entry)
             }
         }
         outbox.removeAll()
         setWake()
+    }
+
+    private func ask(_ request: BackendRequest) {
+        if let models {
+            models.perform(request) { [weak self] in self?.post(.backend($0)) }
+        } else if case .start(_, let token) = request {
+            post(.backend(.failed(token, .unavailable("this node has no model server"))))
+        }
     }
 
     private func send() {

@@ -5,6 +5,7 @@
 ///   lock                held by flock(2) while a node runs; its text is the node's process id
 ///   identity.key        0600: the 32-byte Ed25519 seed
 ///   index.sqlite        (-wal, -shm)  what is held, and why
+///   ledger.sqlite       (-wal, -shm)  receipts, vouchers and balances of calls of models
 ///   chunks/             blocks as files; chunks/.incoming holds those not yet complete
 ///   quarantine/         blocks that were found damaged
 /// ```

@@ -8,9 +8,10 @@ extension Scenario.Fault.Kind {
         switch self {
         case .kill(let who), .stop(let who), .move(let who), .restart(let who, _),
             .pause(let who, _), .slow(let who, _, _, _), .stall(let who, _, _, _),
-            .isolate(let who, _):
+            .isolate(let who, _), .clog(let who, _),
+            .swizzleClog(let who, _, _), .skew(let who, _, _, _), .disk(let who, _, _):
             who
-        case .partition, .partitionGroup, .loss: nil
+        case .partition, .partitionGroup, .partitionBy, .loss, .clogLinks: nil
         }
     }
 
@@ -27,37 +28,25 @@ extension Scenario.Fault.Kind {
         case .stall(_, let times, let apart, let span):
             .stall(who, times, apart: apart, lasting: span)
         case .isolate(_, let span): .isolate(who, lasting: span)
-        case .partition, .partitionGroup, .loss: self
-        }
-    }
-
-    /// How long it lasts; nil where it is a moment.
-    var span: Duration? {
-        switch self {
-        case .kill, .stop, .move: nil
-        case .restart(_, let span), .pause(_, let span), .slow(_, _, _, let span),
-            .stall(_, _, _, let span), .isolate(_, let span), .partition(_, let span),
-            .partitionGroup(_, let span),
-            .loss(_, let span):
-            span
+        case .clog(_, let span): .clog(who, lasting: span)
+        case .swizzleClog(_, let over, let span): .swizzleClog(who, over: over, lasting: span)
+        case .skew(_, let rate, let offset, let span):
+            .skew(who, partsPerMillion: rate, offset: offset, lasting: span)
+        case .disk(_, let fault, let span): .disk(who, fault, lasting: span)
+        case .partition, .partitionGroup, .partitionBy, .loss, .clogLinks: self
         }
     }
 
     /// The same for so long at most.
     func lasting(atMost most: Duration) -> Self {
-        switch self {
-        case .kill, .stop, .move: self
-        case .restart(let who, let span): .restart(who, after: min(span, most))
-        case .pause(let who, let span): .pause(who, lasting: min(span, most))
+        guard let span, span > most else { return self }
+        let shorter = lasting(most)
+        return switch shorter {
         case .slow(let who, let delay, let every, let span):
-            .slow(who, delay: min(delay, most), every: every, lasting: min(span, most))
+            .slow(who, delay: min(delay, span), every: every, lasting: span)
         case .stall(let who, let times, let apart, let span):
-            .stall(who, times.cut(to: most), apart: apart, lasting: min(span, most))
-        case .isolate(let who, let span): .isolate(who, lasting: min(span, most))
-        case .partition(let shares, let span): .partition(shares, lasting: min(span, most))
-        case .partitionGroup(let group, let span):
-            .partitionGroup(group, lasting: min(span, most))
-        case .loss(let loss, let span): .loss(loss, lasting: min(span, most))
+            .stall(who, times.cut(to: span), apart: apart, lasting: span)
+        default: shorter
         }
     }
 
@@ -78,5 +67,18 @@ extension Scenario.Fault.Kind {
             out.append(lasting(atMost: .milliseconds(span.nanoseconds / 2_000_000)))
         }
         return out
+    }
+}
+
+extension Scenario {
+    /// Every fault that recurs written out, so that each can be left out by itself.
+    var withSingleFaults: Scenario {
+        var scenario = self
+        var chance = Seeds(seed).generator("single faults")
+        scenario.faults = faults.flatMap { fault in
+            fault.recurrence == nil && fault.lasting == nil
+                ? [fault] : fault.occurrences(&chance).map { Fault(at: $0.at, kind: $0.kind) }
+        }.sorted { $0.at < $1.at }
+        return scenario
     }
 }

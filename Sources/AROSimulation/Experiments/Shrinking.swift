@@ -38,12 +38,14 @@ public struct Shrinking {
         if !scenario.faults.isEmpty {
             isDueToFaults = play([scenario.withoutFaults]).first == .some(nil)
         }
+        _ = takeFirst([scenario.withSingleFaults])
         var before: Scenario
         repeat {
             before = scenario
             dropExpectations()
             shrinkGroups()
             shrinkList(\.faults)
+            shrinkList(\.churn)
             shrinkList(\.workload)
             shrinkTime()
             shrinkNumbers()
@@ -172,29 +174,27 @@ public struct Shrinking {
 
     /// Tries a network without surprises.
     private mutating func calm() {
-        var still = scenario
-        still.network = NetworkModel()
-        still.network.roundTrip = .constant(.milliseconds(50))
-        still.matrixFile = nil
-        for g in still.groups.indices {
-            still.groups[g].link = .unlimited
-            still.groups[g].regions = []
-        }
-        var candidates = [still]
-        func add(_ change: (inout Scenario) -> Void) {
+        let changes: [(inout Scenario) -> Void] = [
+            { scenario in
+                scenario.network = NetworkModel()
+                scenario.network.roundTrip = .constant(.milliseconds(50))
+                scenario.matrixFile = nil
+                for g in scenario.groups.indices {
+                    scenario.groups[g].link = .unlimited
+                    scenario.groups[g].regions = []
+                    scenario.groups[g].regionShares = []
+                    scenario.groups[g].access = nil
+                    scenario.groups[g].nat = nil
+                }
+            },
+            { $0.network.loss = .none }, { $0.network.jitter = nil },
+            { $0.network.reorder = .never }, { $0.network.duplicate = .never },
+            { $0.network.damage = .never },
+        ]
+        for change in changes {
             var candidate = scenario
             change(&candidate)
-            candidates.append(candidate)
-        }
-        add { $0.network.loss = .none }
-        add { $0.network.jitter = nil }
-        add { $0.network.reorder = .never }
-        add { $0.network.duplicate = .never }
-        add { $0.network.damage = .never }
-        while takeFirst(candidates) {
-            let now = scenario
-            candidates = candidates.dropFirst().map { _ in now }
-            return
+            _ = takeFirst([candidate])
         }
     }
 }
@@ -224,7 +224,21 @@ extension Scenario {
             return step
         }
         scenario.faults = faults.filter { $0.at < end }.map {
-            Fault(at: $0.at, kind: $0.kind.lasting(atMost: end - $0.at))
+            var fault = $0
+            fault.kind = fault.kind.lasting(atMost: end - fault.at)
+            if let until = fault.recurrence?.until { fault.recurrence?.until = min(until, end) }
+            return fault
+        }
+        scenario.churn = churn.filter { $0.from < end }.map {
+            var plan = $0
+            plan.until = plan.until.map { min($0, end) }
+            return plan
+        }
+        for g in groups.indices {
+            guard var plan = groups[g].join else { continue }
+            plan.at = min(plan.at, end)
+            plan.over = min(plan.over, end - plan.at)
+            scenario.groups[g].join = plan
         }
         scenario.metricTimes = metricTimes.filter { $0 <= end }
         scenario.graphTimes = graphTimes.filter { $0 <= end }

@@ -25,7 +25,8 @@ private struct Swarm {
     private let begin, end: Duration
 
     private enum Kind: CaseIterable {
-        case kill, restart, pause, slow, isolate, partition, move, loss
+        case kill, restart, pause, slow, isolate, partition, move, loss, clog, clogLinks, skew
+        case partitionOneWay
     }
 
     init(_ scenario: Scenario, _ chance: Generator) {
@@ -69,6 +70,17 @@ private struct Swarm {
             let share = Chance(partsPerMillion: 10_000 * (1 + chance.below(50)))
             return .partition([share], lasting: span)
         case .move: return .move(few(max: 20))
+        case .clog: return .clog(few(max: 20), lasting: span)
+        case .clogLinks:
+            return .clogLinks(
+                Chance(partsPerMillion: 1_000 * (1 + chance.below(100))), lasting: span)
+        case .skew:
+            let rate = Int64(chance.below(2_001)) - 1_000
+            return .skew(few(max: 30), partsPerMillion: rate, offset: .zero, lasting: span)
+        case .partitionOneWay:
+            let modes: [PartitionMode] = [.uniformSize, .uniformPartition, .isolateOne]
+            return .partitionBy(
+                modes[chance.below(modes.count)], isSymmetric: chance.below(2) == 0, lasting: span)
         case .loss:
             return .loss(
                 .independent(Chance(partsPerMillion: 10_000 * (1 + chance.below(50)))),

@@ -19,7 +19,9 @@ public struct SweepRun: Codable, Hashable, Sendable {
         public var unit: String
         public var value: Double
     }
+}
 
+extension SweepRun {
     /// Of no sweep yet: ``at(_:)`` gives it its place.
     public init(_ report: Report) {
         point = 0
@@ -32,9 +34,7 @@ public struct SweepRun: Codable, Hashable, Sendable {
             Value(name: $0.name, unit: $0.unit.column, value: $0.value)
         }
     }
-}
 
-extension SweepRun {
     /// The same, in its place in a sweep.
     public func at(_ place: Sweep.Point) -> SweepRun {
         var run = self

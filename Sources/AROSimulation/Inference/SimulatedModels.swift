@@ -59,8 +59,7 @@ struct SimulatedModels {
         _ call: BackendCall, _ token: BackendToken, on node: Int
     ) -> (job: UInt64, after: Duration) {
         let server = servers[node]
-        let hash = SHA256Digest.of(call.body)
-        let tokens = length(of: hash, mean: server?.tokensMean ?? 1)
+        let tokens = length(ofBody: call.body, mean: server?.tokensMean ?? 1)
         lastJob += 1
         jobs[lastJob] = Job(node: node, token: token, tokensLeft: tokens, tokens: tokens)
         numbers[node, default: [:]][token] = lastJob
@@ -68,7 +67,8 @@ struct SimulatedModels {
     }
 
     /// How many tokens the answer to a request has: at least one.
-    private func length(of request: Bits256, mean: Int) -> Int {
+    func length(ofBody body: [UInt8], mean: Int) -> Int {
+        let request = SHA256Digest.of(body)
         let place = seeds.number("answer", request.w0, request.w1)
         let scaled = (Int128(FixedPoint.minusLog(place)) * Int128(mean)) >> 32
         return max(1, Int(scaled))

@@ -41,7 +41,7 @@ enum FixedPoint {
         let whole = exponent >> 32
         if whole >= 31 { return .max }
         if whole < -32 { return 0 }
-        let x = (exponent & (one - 1)) * ln2 >> 32
+        let x = Int64((Int128(exponent & (one - 1)) * Int128(ln2)) >> 32)
         var (term, sum) = (one, one)
         for k in 1...14 {
             term = Int64((Int128(term) * Int128(x)) >> 32) / Int64(k)

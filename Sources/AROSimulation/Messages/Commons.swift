@@ -4,6 +4,7 @@
 
 import AROCrypto
 import ARONode
+import AROOverlay
 import AROPrimitives
 import AROTransport
 
@@ -13,16 +14,21 @@ final class Commons {
     /// What the participant at work wants done, and what is being done of it.
     var outbox = ParticipantOutbox()
     var underWay = ParticipantOutbox()
+    var scratch = ParticipantScratch()
     /// Copies of the scenario's posts, by all nodes.
     var posts = PostCopies()
+    /// Announcements that a node has verified already.
+    let statements = StatementPool()
     /// Hostile nodes that name each other.
     var conspiracy = Conspiracy()
     let configuration: Configuration
+    let sessionLimits: SessionLimits
     /// The transport's encodings that every handshake carries.
     let introductionByteCount: Int
 
     init(configuration: Configuration) {
         self.configuration = configuration
+        sessionLimits = SessionLimits(configuration.transport.endpoint)
         var parameters = TransportParameters(configuration.transport)
         parameters.idleTimeout = configuration.transport.endpoint.idleTimeout
         parameters.servesDHT = configuration.servesDHT

@@ -54,7 +54,7 @@ extension MessageNode {
         let number = UInt32(truncatingIfNeeded: chance.next())
         let row = PlainSession(
             peer: peer, number: number, activeAt: now, isConnecting: true, isProven: true)
-        guard peer != handle, !addresses.isEmpty, sessions.set(row, limits, at: now) else {
+        guard peer != handle, !addresses.isEmpty, sessions.set(row, lifetimes, at: now) else {
             tell(.peerUnreachable(peer), at: now)
             if let stream { tell(.streamReset(stream), at: now) }
             return
@@ -189,7 +189,7 @@ extension MessageNode {
         _ attempt: PlainAttempt, to peer: PeerHandle, at now: Instant, into outbox: inout Outbox
     ) {
         for message in attempt.messages {
-            guard let i = sessions.find(peer, limits, at: now) else { break }
+            guard let i = sessions.find(peer, lifetimes, at: now) else { break }
             sendData(message.span.bytes, i, at: now, into: &outbox)
         }
         for stream in attempt.streams { openStream(stream, to: peer, at: now, &outbox) }
@@ -258,16 +258,28 @@ extension MessageNode {
         let left = behind
         (answering, rider, behind) = (nil, [], [])
         for message in left {
-            guard let i = sessions.find(peer, limits, at: now) else { return }
+            guard let i = sessions.find(peer, lifetimes, at: now) else { return }
             sendData(message.span.bytes, i, at: now, into: &outbox)
         }
     }
 
     private mutating func remember(_ answer: PlainAnswer) {
-        let oldest = answer.at - limits.handshakeTimeout
+        forgetAnswers(at: answer.at)
+        answers.append(answer)
+    }
+
+    private mutating func forgetAnswers(at now: Instant) {
+        let oldest = now - limits.handshakeTimeout
         let stale = answers.prefix { $0.at <= oldest }.count
         if stale > 0 { answers.removeFirst(stale) }
-        answers.append(answer)
+    }
+
+    /// Gives memory back that only a burst of handshakes needed.
+    mutating func tidy(at now: Instant) {
+        forgetAnswers(at: now)
+        if answers.isEmpty { answers = [] }
+        if attempts.isEmpty { attempts = [] }
+        sessions.tidy(lifetimes, at: now)
     }
 
     /// The initiator of a dial used the session for the first time.
@@ -275,7 +287,7 @@ extension MessageNode {
         _ packet: PlainPacket, from address: SocketAddress, at now: Instant,
         into outbox: inout Outbox
     ) {
-        guard
+        guard !answers.isEmpty,
             let a = answers.firstIndex(where: {
                 $0.session == packet.session && $0.peer == packet.sender && $0.isDial
             })
@@ -327,7 +339,7 @@ extension MessageNode {
     }
 
     func session(of packet: PlainPacket, at now: Instant) -> Int? {
-        guard let i = sessions.find(packet.sender, limits, at: now),
+        guard let i = sessions.find(packet.sender, lifetimes, at: now),
             sessions.rows[i].number == packet.session, !sessions.rows[i].isConnecting
         else { return nil }
         return i
@@ -337,8 +349,10 @@ extension MessageNode {
         _ packet: PlainPacket, _ i: Int, from address: SocketAddress, at now: Instant
     ) {
         sessions.received(i, at: now)
-        if !answers.isEmpty {
-            answers.removeAll { $0.peer == packet.sender && $0.session == packet.session }
+        if let a = answers.firstIndex(where: {
+            $0.peer == packet.sender && $0.session == packet.session
+        }) {
+            answers.remove(at: a)
         }
         commons.heard(packet.sender, at: address)
     }
@@ -353,7 +367,7 @@ extension MessageNode {
     private mutating func establish(
         _ packet: PlainPacket, isProven: Bool, at now: Instant
     ) -> Bool {
-        if let i = sessions.find(packet.sender, limits, at: now) {
+        if let i = sessions.find(packet.sender, lifetimes, at: now) {
             let old = sessions.rows[i]
             if !old.isConnecting, old.number != packet.session {
                 dropStreams(with: old.peer, session: old.number, at: now)
@@ -362,13 +376,13 @@ extension MessageNode {
         return sessions.set(
             PlainSession(
                 peer: packet.sender, number: packet.session, activeAt: now, isConnecting: false,
-                isProven: isProven), limits, at: now)
+                isProven: isProven), lifetimes, at: now)
     }
 
     /// Says goodbye to everyone.
     mutating func closeAll(at now: Instant, into outbox: inout Outbox) {
-        for row in sessions.rows where !row.isConnecting && !row.isIdle(limits, at: now) {
-            guard let address = commons.book.addresses(row.peer).first else { continue }
+        for row in sessions.rows where !row.isConnecting && !row.isIdle(lifetimes, at: now) {
+            guard let address = commons.book.address(row.peer) else { continue }
             post(.close, row.number, to: address, into: &outbox)
         }
         sessions = PlainSessions()
@@ -378,7 +392,7 @@ extension MessageNode {
 
 extension Commons {
     /// Where a node is found, as others see it.
-    func address(of peer: PeerHandle) -> SocketAddress? { book.addresses(peer).first }
+    func address(of peer: PeerHandle) -> SocketAddress? { book.address(peer) }
 
     /// A peer sent something from `address`.
     func heard(_ peer: PeerHandle, at address: SocketAddress) { book.heard(peer, at: address) }

@@ -57,7 +57,7 @@ extension MessageNode {
     mutating func openStream(
         _ token: ContentStream, to peer: PeerHandle, at now: Instant, _ outbox: inout Outbox
     ) {
-        guard let i = sessions.find(peer, limits, at: now) else {
+        guard let i = sessions.find(peer, lifetimes, at: now) else {
             return connect(to: peer, first: RawSpan(), stream: token, at: now, into: &outbox)
         }
         guard !sessions.rows[i].isConnecting else {

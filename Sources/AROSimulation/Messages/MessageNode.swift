@@ -42,7 +42,8 @@ public struct MessageNode: ~Copyable {
     /// Of the post that came last, how many hops it had made.
     public internal(set) var lastPostHops = 0
 
-    init(_ birth: Birth, _ commons: Commons) {
+    /// - Parameter configuration: what its participant runs with, where that is not the others'.
+    init(_ birth: Birth, _ commons: Commons, _ configuration: Configuration? = nil) {
         var entropy = Entropy(seed: birth.identitySeed)
         let identity = Identity(from: &entropy)
         var generator = Generator(seed: birth.chanceSeed)
@@ -53,10 +54,12 @@ public struct MessageNode: ~Copyable {
         handshakeTimes = PopulationTime(
             first: commons.configuration.transport.endpoint.handshakeRetransmitMax)
         participant = Participant(
-            configuration: commons.configuration, identity: identity, seed: generator.next(),
+            configuration: configuration ?? commons.configuration, identity: identity,
+            seed: generator.next(), pool: commons.statements,
             at: birth.now, wallClock: birth.wallClock)
     }
 
+    var lifetimes: SessionLimits { commons.sessionLimits }
     var limits: EndpointConfiguration { commons.configuration.transport.endpoint }
 
     /// Looks at the participant, with the peer book that its handles belong to.
@@ -67,9 +70,9 @@ public struct MessageNode: ~Copyable {
     /// Peers with a session, in the order of their ids. What each session carried is not counted.
     func peerStatus(at now: Instant) -> [PeerStatus] {
         var rows: [PeerStatus] = []
-        for session in sessions.rows where !session.isConnecting && !session.isIdle(limits, at: now)
-        {
-            guard let address = commons.book.addresses(session.peer).first else { continue }
+        for session in sessions.rows
+        where !session.isConnecting && !session.isIdle(lifetimes, at: now) {
+            guard let address = commons.book.address(session.peer) else { continue }
             rows.append(
                 PeerStatus(
                     id: commons.book.id(session.peer), address: address, isConnected: true,
@@ -90,12 +93,15 @@ public struct MessageNode: ~Copyable {
 
     /// Sessions that are connected and not idle.
     public func sessionCount(at now: Instant) -> Int {
-        sessions.rows.count { !$0.isConnecting && !$0.isIdle(limits, at: now) }
+        sessions.rows.count { !$0.isConnecting && !$0.isIdle(lifetimes, at: now) }
     }
 }
 
 extension MessageNode: Inhabitant {
     public static var readsDamagedPackets: Bool { false }
+    public static func wireByteCount(of datagram: RawSpan) -> Int {
+        PlainPacket.wireByteCount(of: datagram)
+    }
     public static var sharesAddresses: Bool { true }
 
     public mutating func handle(
@@ -106,7 +112,7 @@ extension MessageNode: Inhabitant {
             received(bytes, from: address, at: now, into: &outbox)
         case .deadline:
             if let at = attemptDeadline, at <= now { attemptsDue(at: now, into: &outbox) }
-            if let wake = participant.nextDeadline, wake.at <= now { tell(.deadline, at: now) }
+            tell(.deadline, at: now)
         case .request(.peers, let id):
             outbox.effects.append(.reply(id, .peers(peerStatus(at: now))))
         case .request(.status, let id):
@@ -115,9 +121,13 @@ extension MessageNode: Inhabitant {
         case .cancel(let id): tell(.cancel(id), at: now)
         case .disk(let reply): tell(.disk(reply), at: now)
         case .backend(let reply): tell(.backend(reply), at: now)
-        case .wallClock(let time): tell(.wallClock(time), at: now)
+        case .wallClock(let time):
+            tidy(at: now)
+            tell(.wallClock(time), at: now)
         case .shutdown:
+            participant.swapScratch(&commons.scratch)
             participant.shutDown(at: now, book: &commons.book, into: &commons.outbox)
+            participant.swapScratch(&commons.scratch)
             carry(at: now, into: &outbox)
             closeAll(at: now, into: &outbox)
         }
@@ -134,7 +144,9 @@ extension MessageNode: Inhabitant {
     }
 
     mutating func tell(_ input: borrowing ParticipantInput, at now: Instant) {
+        participant.swapScratch(&commons.scratch)
         participant.handle(input, at: now, book: &commons.book, into: &commons.outbox)
+        participant.swapScratch(&commons.scratch)
     }
 
     /// Carries out what the participant wants until it wants nothing more.
@@ -192,7 +204,7 @@ extension MessageNode: Inhabitant {
     ) {
         messages.sent.count(message)
         commons.posts.count(message)
-        guard let i = sessions.find(peer, limits, at: now) else {
+        guard let i = sessions.find(peer, lifetimes, at: now) else {
             return connect(to: peer, first: message, at: now, into: &outbox)
         }
         if sessions.rows[i].isConnecting {
@@ -206,7 +218,7 @@ extension MessageNode: Inhabitant {
 
     /// As a node with a transport does, but that the peer is not told.
     private mutating func hangUp(_ peer: PeerHandle, at now: Instant) {
-        guard let i = sessions.find(peer, limits, at: now), !sessions.rows[i].isConnecting,
+        guard let i = sessions.find(peer, lifetimes, at: now), !sessions.rows[i].isConnecting,
             now - sessions.rows[i].activeAt >= ParticipantEffect.silenceOfTheDead
         else { return }
         let session = sessions.rows[i].number
@@ -228,7 +240,7 @@ extension MessageNode: Inhabitant {
     ) {
         let session = sessions.rows[i]
         sessions.sent(i, at: now)
-        guard let address = commons.book.addresses(session.peer).first else { return }
+        guard let address = commons.book.address(session.peer) else { return }
         post(.data, session.number, message, to: address, into: &outbox)
     }
 
@@ -264,5 +276,16 @@ extension World where Resident == MessageNode {
     ) -> World<MessageNode> {
         let commons = Commons(configuration: configuration)
         return World(seed: seed, network: network, disk: disk) { MessageNode($0, commons) }
+    }
+
+    /// Participants of different cohorts have different configurations, but one transport.
+    static func ofMessages(
+        seed: UInt64, network: NetworkModel, disk: DiskModel, configuration: Configuration,
+        cohorts: Cohorts
+    ) -> World<MessageNode> {
+        let commons = Commons(configuration: configuration)
+        return World(seed: seed, network: network, disk: disk) {
+            MessageNode($0, commons, cohorts.configuration(of: $0.node))
+        }
     }
 }

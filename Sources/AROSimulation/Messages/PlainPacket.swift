@@ -1,12 +1,13 @@
-/// The packets of a world of messages: those of the transport without their cryptography, padded to
-/// the same size, so that links treat them alike and bytes count alike.
+/// The packets of a world of messages: those of the transport without their cryptography. Each says
+/// how large the real one is, so that links treat them alike and bytes count alike, without that
+/// padding is written, copied and read.
 ///
 /// ```
 ///   0   1  kind, with a bit that says whether the sender serves the DHT
 ///   1   4  the sender's node
 ///   5   4  the session: a number drawn by who began it
-///   9   2  bytes of the frames
-///  11   n  frames, then zeros up to the size of the real packet
+///   9   2  bytes of the real packet
+///  11   n  frames
 ///
 /// Frame     0x31, 2 bytes of length, message
 /// ```
@@ -49,13 +50,13 @@ struct PlainPacket {
     ) {
         let head = isFrames || content.byteCount == 0 ? 0 : Self.frameHeader
         let framed = head + content.byteCount
-        let size = max(
-            byteCount(framed: framed, introduction: introduction), Self.headerByteCount + framed)
+        let wire = byteCount(framed: framed, introduction: introduction)
+        let size = Self.headerByteCount + framed
         packets.append(to: address, capacity: size) { space in
             space[0] = kind.rawValue | (servesDHT ? Self.servingBit : 0)
             space.storeBytes(of: sender.index.bigEndian, toByteOffset: 1, as: UInt32.self)
             space.storeBytes(of: session.bigEndian, toByteOffset: 5, as: UInt32.self)
-            space.storeBytes(of: UInt16(framed).bigEndian, toByteOffset: 9, as: UInt16.self)
+            space.storeBytes(of: UInt16(wire).bigEndian, toByteOffset: 9, as: UInt16.self)
             var offset = Self.headerByteCount
             if head > 0 {
                 let count = UInt16(content.byteCount)
@@ -117,10 +118,12 @@ struct PlainPacket {
     }
 
     /// Where the frames lie in a packet.
-    static func frames(in bytes: RawSpan) -> Range<Int> {
-        let count = Int(
-            UInt16(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: 9, as: UInt16.self)))
-        return headerByteCount..<min(headerByteCount + count, bytes.byteCount)
+    static func frames(in bytes: RawSpan) -> Range<Int> { headerByteCount..<bytes.byteCount }
+
+    /// The size of the real packet.
+    static func wireByteCount(of bytes: RawSpan) -> Int {
+        guard bytes.byteCount >= headerByteCount else { return bytes.byteCount }
+        return Int(UInt16(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: 9, as: UInt16.self)))
     }
 
     /// Takes the first message off frames; nil where there is none.

@@ -8,6 +8,17 @@
 import AROPrimitives
 import AROTransport
 
+/// What of ``EndpointConfiguration`` a session needs, in few bytes: asked with every packet.
+struct SessionLimits {
+    let idleTimeout, unprovenIdleTimeout, evictableAfter: Duration
+    let sessionsMax: Int
+
+    init(_ endpoint: EndpointConfiguration) {
+        (idleTimeout, unprovenIdleTimeout) = (endpoint.idleTimeout, endpoint.unprovenIdleTimeout)
+        (evictableAfter, sessionsMax) = (endpoint.evictableAfter, endpoint.sessionsMax)
+    }
+}
+
 struct PlainSession {
     var peer: PeerHandle
     /// Drawn by who began it.
@@ -19,7 +30,7 @@ struct PlainSession {
     var isProven: Bool
     var hasSentSinceReceived = false
 
-    func isIdle(_ limits: EndpointConfiguration, at now: Instant) -> Bool {
+    func isIdle(_ limits: SessionLimits, at now: Instant) -> Bool {
         guard !isConnecting else { return false }
         return now - activeAt >= (isProven ? limits.idleTimeout : limits.unprovenIdleTimeout)
     }
@@ -27,12 +38,14 @@ struct PlainSession {
 
 struct PlainSessions {
     private(set) var rows: [PlainSession] = []
+    /// The peers of ``rows``, apart: a search touches these alone.
+    private var peers: [PeerHandle] = []
     private var sweepAt = 16
 
     /// The session with a peer, where it is not idle.
-    func find(_ peer: PeerHandle, _ limits: EndpointConfiguration, at now: Instant) -> Int? {
+    func find(_ peer: PeerHandle, _ limits: SessionLimits, at now: Instant) -> Int? {
         let i = place(of: peer)
-        guard i < rows.count, rows[i].peer == peer, !rows[i].isIdle(limits, at: now) else {
+        guard i < peers.count, peers[i] == peer, !rows[i].isIdle(limits, at: now) else {
             return nil
         }
         return i
@@ -41,7 +54,7 @@ struct PlainSessions {
     /// Adds a session or puts it in the place of the one with the same peer. False where the table
     /// is full of sessions in use.
     mutating func set(
-        _ session: PlainSession, _ limits: EndpointConfiguration, at now: Instant
+        _ session: PlainSession, _ limits: SessionLimits, at now: Instant
     ) -> Bool {
         var i = place(of: session.peer)
         if i < rows.count, rows[i].peer == session.peer {
@@ -53,12 +66,15 @@ struct PlainSessions {
             i = place(of: session.peer)
         }
         rows.insert(session, at: i)
+        peers.insert(session.peer, at: i)
         return true
     }
 
     mutating func remove(_ peer: PeerHandle) {
         let i = place(of: peer)
-        if i < rows.count, rows[i].peer == peer { rows.remove(at: i) }
+        guard i < peers.count, peers[i] == peer else { return }
+        rows.remove(at: i)
+        peers.remove(at: i)
     }
 
     mutating func connected(_ i: Int, at now: Instant) {
@@ -78,18 +94,30 @@ struct PlainSessions {
         rows[i].hasSentSinceReceived = true
     }
 
+    var heapByteCount: Int { rows.heapByteCount + peers.heapByteCount }
+
     /// The first place whose peer is not smaller.
     private func place(of peer: PeerHandle) -> Int {
         var low = 0
-        var high = rows.count
+        var high = peers.count
         while low < high {
             let middle = (low + high) / 2
-            if rows[middle].peer < peer { low = middle + 1 } else { high = middle }
+            if peers[middle] < peer { low = middle + 1 } else { high = middle }
         }
         return low
     }
 
-    private mutating func makeRoom(_ limits: EndpointConfiguration, at now: Instant) -> Bool {
+    /// Forgets idle sessions, and gives back what room they took.
+    mutating func tidy(_ limits: SessionLimits, at now: Instant) {
+        guard rows.count > 16 else { return }
+        rows.removeAll { $0.isIdle(limits, at: now) }
+        if rows.capacity > 2 * rows.count + 16 { rows = rows.map { $0 } }
+        peers = rows.map(\.peer)
+        sweepAt = min(limits.sessionsMax, max(16, rows.count * 2))
+    }
+
+    private mutating func makeRoom(_ limits: SessionLimits, at now: Instant) -> Bool {
+        defer { peers = rows.map(\.peer) }
         rows.removeAll { $0.isIdle(limits, at: now) }
         if rows.count >= limits.sessionsMax {
             guard let i = longestSilent, !rows[i].isConnecting,

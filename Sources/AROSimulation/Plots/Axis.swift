@@ -15,6 +15,7 @@ public struct Axis: Sendable {
 
     public init(_ label: String, scale: Scale = .linear, words: [String] = []) {
         (self.label, self.scale, self.words) = (label, scale, words)
+        if scale == .logarithmic { (low, high) = (1, 10) }
     }
 
     /// Takes in these values, and widens to whole ticks. A linear axis that comes near to zero begins

@@ -165,6 +165,8 @@ struct Field {
     }
 
     var isScalar: Bool { if case .scalar = node { true } else { false } }
+
+    var isList: Bool { if case .sequence = node { true } else { false } }
 }
 
 /// A mapping whose keys are all known.

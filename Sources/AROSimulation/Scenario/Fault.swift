@@ -32,10 +32,26 @@ extension Scenario {
             case move(Members)
             /// Replaces the loss of every path, for a while.
             case loss(Loss, lasting: Duration)
+            /// Divides the nodes as the mode says, for a while; unless symmetric, in one direction.
+            case partitionBy(PartitionMode, isSymmetric: Bool, lasting: Duration)
+            /// Holds back what goes over a share of all directed links, for a while.
+            case clogLinks(Chance, lasting: Duration)
+            /// Holds back what nodes send and are sent, for a while.
+            case clog(Members, lasting: Duration)
+            /// Clogs nodes one by one, all for a while, and frees them one by one.
+            case swizzleClog(Members, over: Duration, lasting: Duration)
+            /// Lets clocks run at another rate, with another time of day, for a while.
+            case skew(Members, partsPerMillion: Int64, offset: Duration, lasting: Duration)
+            /// Lets disks misbehave, for a while.
+            case disk(Members, DiskFault, lasting: Duration)
         }
 
+        /// When it happens; of one that recurs, from when on.
         public var at = Duration.zero
         public var kind: Kind
+        public var recurrence: Recurrence?
+        /// Where how long it lasts is drawn anew each time.
+        public var lasting: SpanLaw?
     }
 
     /// A time, twice of it, and so on, up to the last.

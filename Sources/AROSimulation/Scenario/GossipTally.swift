@@ -52,6 +52,8 @@ struct GossipTally {
     /// By node that ended: the first verdict and the last one, and how many.
     private var verdicts: [Int: (first: Instant, last: Instant, count: Int)] = [:]
     private(set) var detections = Spread()
+    /// Posts that arrived otherwise than they were sent.
+    var forged = 0
     private var falsePositives = 0
     private var falsePositivesOfSteady = 0
 

@@ -15,7 +15,7 @@ public struct Metric: Hashable, Sendable {
     public var unit: MetricUnit
     public var value: Double
 
-    init(_ name: String, _ unit: MetricUnit, _ value: Double) {
+    public init(_ name: String, _ unit: MetricUnit, _ value: Double) {
         (self.name, self.unit, self.value) = (name, unit, value)
     }
 }
@@ -58,6 +58,7 @@ struct Spread {
 enum MetricCatalogue {
     private static let spreads = [
         "join_latency", "publish_latency", "lookup_latency", "time_to_first_provider",
+        "find_latency",
         "fetch_latency", "delivery_latency", "first_detection", "detection", "full_dissemination",
     ]
 
@@ -67,6 +68,10 @@ enum MetricCatalogue {
         ("lookups", .count), ("lookup_success_rate", .share), ("providers_per_lookup", .number),
         ("lookup_hops_mean", .number), ("lookup_hops_max", .number), ("lookup_rpcs", .number),
         ("fetches", .count), ("fetch_success_rate", .share),
+        ("finds", .count), ("find_success_rate", .share), ("departures", .count),
+        ("hostile_table_share", .share), ("victim_table_share", .share),
+        ("neighbourhood_share", .share), ("forged_accepted", .count), ("nat_drops", .count),
+        ("seeder_share", .share),
         ("datagrams_per_node", .number), ("bytes_per_node", .bytes),
         ("datagrams_per_node_per_second", .number), ("datagrams_sent", .count),
         ("datagrams_lost", .count), ("queue_drops", .count), ("oversized_drops", .count),
@@ -107,7 +112,12 @@ enum MetricCatalogue {
         "members_stale", "knowing_all", "coordinate_error_p50", "coordinate_error_p90",
     ]
 
-    static func isState(_ name: String) -> Bool { state.contains(name) }
+    /// What metrics of one's own node type are called, so that expectations know them.
+    private static let ownPrefix = "own_"
+
+    static func isState(_ name: String) -> Bool {
+        state.contains(name) || name.hasPrefix(ownPrefix)
+    }
 
     /// Metrics that each window of a series may have.
     static var windowNames: [String] {
@@ -115,7 +125,9 @@ enum MetricCatalogue {
             + state
     }
 
-    static func isOfWindows(_ name: String) -> Bool { windowNames.contains(name) }
+    static func isOfWindows(_ name: String) -> Bool {
+        windowNames.contains(name) || name.hasPrefix(ownPrefix)
+    }
 
     static let units: [(name: String, unit: MetricUnit)] =
         plain.map { ($0.0, $0.1) }
@@ -124,7 +136,8 @@ enum MetricCatalogue {
     static var names: [String] { units.map(\.name) }
 
     static func unit(of name: String) -> MetricUnit? {
-        units.first { $0.name == name || $0.name == general(name) }?.unit
+        if name.hasPrefix(ownPrefix) { return .number }
+        return units.first { $0.name == name || $0.name == general(name) }?.unit
     }
 
     /// `epidemic_reach_f7` goes by the name `epidemic_reach_fN`, `s2_rmr` by `sN_rmr`.

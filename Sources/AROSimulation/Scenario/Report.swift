@@ -31,9 +31,7 @@ public struct Report: Sendable {
 extension ScenarioRun where Resident: ~Copyable {
     /// The report of a finished run.
     public func report(wallTime: Double) -> Report {
-        let metrics =
-            tally.metrics(nodes: world.nodeCount, span: reached, drops: world.drops)
-            + gossip.metrics
+        let metrics = metricsAtEnd
         let evidence = Evidence(
             atEnd: metrics, windows: series, lastFaultAt: lastFaultAt,
             isCut: reached < scenario.duration)
@@ -122,10 +120,11 @@ extension Report: CustomStringConvertible {
         while i < metrics.count {
             let name = metrics[i].name
             let spread = metrics[i...].prefix(Spread.parts.count)
-            if name.hasSuffix("_p50"), spread.count == Spread.parts.count {
+            let stem = name.dropLast(4)
+            if name.hasSuffix("_p50"), spread.map(\.name) == Spread.parts.map({ "\(stem)_\($0)" }) {
                 let parts = zip(Spread.parts, spread).map { "\($0) \($1.text)" }
                 lines.append(
-                    padded(String(name.dropLast(4)), width) + parts.joined(separator: "  "))
+                    padded(String(stem), width) + parts.joined(separator: "  "))
                 i += spread.count
             } else {
                 lines.append(padded(name, width) + metrics[i].text)

@@ -50,7 +50,7 @@ extension ScenarioRun where Resident: ~Copyable {
         let spreads = [
             ("join_latency", tally.join.latency), ("publish_latency", tally.publish.latency),
             ("lookup_latency", tally.lookup.latency), ("fetch_latency", tally.fetch.latency),
-            ("time_to_first_provider", tally.firstProvider),
+            ("time_to_first_provider", tally.firstProvider), ("find_latency", tally.find.latency),
             ("delivery_latency", gossip.deliveries), ("detection", gossip.detections),
         ]
         for (name, spread) in spreads where spread.count > 0 {
@@ -79,8 +79,7 @@ extension ScenarioRun where Resident: ~Copyable {
     /// Of the moments that the scenario names, and of the end.
     private var metricsCSV: String {
         var out = "t_s,metric,unit,value\n"
-        let end = tally.metrics(nodes: world.nodeCount, span: reached, drops: world.drops)
-        for sample in samples + [Sample(at: reached, metrics: end + gossip.metrics)] {
+        for sample in samples + [Sample(at: reached, metrics: metricsAtEnd)] {
             for metric in sample.metrics {
                 out += "\(sample.at.seconds),\(metric.name),\(metric.unit.column),\(metric.value)\n"
             }

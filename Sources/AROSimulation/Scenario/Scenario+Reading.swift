@@ -21,7 +21,7 @@ extension Scenario {
         let root = Field(node: document.root, path: "", file: file)
         let top = try root.section([
             "aro_scenario", "name", "seed", "fidelity", "protocol", "epidemic", "duration",
-            "nodes", "join",
+            "population", "nodes", "join", "churn", "dht", "config",
             "network",
             "disk",
             "gossip",
@@ -41,14 +41,25 @@ extension Scenario {
             if let field = top["epidemic"] { throw field.fault("for 'protocol: epidemic' only") }
             duration = try top.required("duration").duration()
         }
+        if let field = top["population"] { population = try field.int(1...Self.nodesMax) }
+        if let field = top["config"] {
+            nodeSettings = try NodeSettings(field, isOfGroup: false, fidelity)
+        }
         if let field = top["network"] { try readNetwork(field, open) }
-        for field in try top.required("nodes").list() { groups.append(try group(field)) }
+        for field in try top.required("nodes").list() {
+            groups.append(try group(field, fidelity))
+        }
+        dealPopulation()
         try checkCounts(top.required("nodes"))
         if let field = top["join"] { try readJoin(field) }
         if let field = top["disk"] { try readDisk(field) }
         if let field = top["gossip"] {
             let section = try field.section(["lifeguard"])
             hasLifeguard = try section["lifeguard"].map(isOn) ?? hasLifeguard
+        }
+        for field in try top["churn"]?.list() ?? [] { churn.append(try churnPlan(field, open)) }
+        if let field = top["dht"] {
+            lookupPaths = try field.section(["paths"])["paths"]?.int(1...8)
         }
         for field in try top["workload"]?.list() ?? [] { workload.append(try step(field)) }
         for field in try top["faults"]?.list() ?? [] { faults.append(try fault(field)) }
@@ -59,7 +70,8 @@ extension Scenario {
 
     private mutating func readEpidemic(_ top: Section) throws(ScenarioFault) {
         for key in [
-            "fidelity", "duration", "join", "disk", "gossip", "workload", "faults", "measure",
+            "fidelity", "duration", "join", "churn", "dht", "disk", "gossip", "workload",
+            "faults", "measure",
         ] {
             if let field = top[key] { throw field.fault("not with 'protocol: epidemic'") }
         }
@@ -90,20 +102,29 @@ extension Scenario {
         }
     }
 
-    private func group(_ field: Field) throws(ScenarioFault) -> Group {
-        let section = try field.section(["group", "count", "access", "regions"])
+    private func group(_ field: Field, _ fidelity: Fidelity) throws(ScenarioFault) -> Group {
+        let section = try field.section([
+            "group", "count", "share", "config", "access", "regions", "nat", "conduct", "join",
+        ])
         var group = Group()
         group.name = try section["group"]?.text() ?? group.name
-        group.count = try section.required("count").int(0...Self.nodesMax)
+        try readSize(section, &group)
+        if let config = section["config"] {
+            group.settings = try NodeSettings(config, isOfGroup: true, fidelity)
+        }
         if let access = section["access"] { try readAccess(access, &group) }
-        if let regions = section["regions"] {
-            guard case .regions(let matrix) = network.roundTrip else {
-                throw regions.fault("the network has no region matrix")
-            }
-            for region in try regions.list() {
-                let choices = matrix.names.enumerated().map { ($0.element, $0.offset) }
-                group.regions.append(try region.choice(choices))
-            }
+        if let regions = section["regions"] { try readRegions(regions, &group) }
+        if let nat = section["nat"] { group.nat = try natPlan(nat) }
+        if let conduct = section["conduct"] {
+            group.hostility = try hostility(conduct, fidelity)
+            guard !groups.isEmpty else { throw conduct.fault("bootstraps are honest") }
+        }
+        if let join = section["join"] {
+            group.join = try joinPlan(join)
+            guard !groups.isEmpty else { throw join.fault("bootstraps start at once") }
+        }
+        if group.hostility?.isSybil == true, let nat = section["nat"] {
+            throw nat.fault("not with 'sybil'")
         }
         return group
     }
@@ -153,6 +174,9 @@ extension Scenario {
     }
 
     func isOn(_ field: Field) throws(ScenarioFault) -> Bool {
-        try field.choice([("on", true), ("off", false), ("true", true), ("false", false)])
+        try field.choice([
+            ("on", true), ("off", false), ("true", true), ("false", false), ("yes", true),
+            ("no", false),
+        ])
     }
 }

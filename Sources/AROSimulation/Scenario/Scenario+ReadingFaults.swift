@@ -4,36 +4,50 @@ import AROPrimitives
 
 extension Scenario {
     private static let faultNames = [
-        "kill", "stop", "restart", "pause", "slow", "stall", "isolate", "partition", "move", "loss",
+        "kill", "stop", "restart", "pause", "slow", "stall", "isolate", "partition", "move",
+        "loss", "clog", "swizzle-clog", "skew", "disk",
     ]
 
     func fault(_ field: Field) throws(ScenarioFault) -> Fault {
-        let section = try field.section(Self.faultNames + ["at", "for"])
+        let section = try field.section(
+            Self.faultNames + ["at", "for", "every", "from", "until", "over"])
         let kinds = section.keys.filter { Self.faultNames.contains($0) }
         guard kinds.count == 1 else {
             throw field.fault("one of \(Self.faultNames.joined(separator: ", ")) is wanted")
         }
         let what = try section.required(kinds[0])
-        let at = try section.required("at").duration(atMost: duration)
+        let (at, again) = try recurrence(section)
+        if let field = section["over"], kinds[0] != "swizzle-clog" {
+            throw field.fault("'\(kinds[0])' happens at once")
+        }
         if let field = section["for"], ["kill", "stop", "move"].contains(kinds[0]) {
             throw field.fault("'\(kinds[0])' lasts")
         }
-        return Fault(at: at, kind: try faultKind(kinds[0], what, section, longest: duration - at))
+        let kind = try faultKind(kinds[0], what, section, longest: duration - at)
+        var fault = Fault(at: at, kind: kind, recurrence: again)
+        if let lasts = section["for"], !lasts.isScalar { fault.lasting = try Self.law(lasts) }
+        return fault
     }
 
     private func faultKind(
         _ name: String, _ what: Field, _ section: Section, longest: Duration
     ) throws(ScenarioFault) -> Fault.Kind {
+        // Where it is drawn each time, no time stands here.
         func lasting() throws(ScenarioFault) -> Duration {
-            try section.required("for").duration(atMost: longest)
+            let field = try section.required("for")
+            return field.isScalar ? try field.duration(atMost: longest) : longest
         }
         switch name {
         case "kill": return .kill(try members(what))
         case "stop": return .stop(try members(what))
         case "move": return .move(try members(what))
         case "restart":
-            let pause = try section["for"]?.duration(atMost: longest) ?? .zero
+            let pause = try section["for"] == nil ? .zero : lasting()
             return .restart(try members(what), after: pause)
+        case "clog": return try clog(what, lasting: try lasting())
+        case "swizzle-clog": return try swizzle(what, section, lasting: try lasting())
+        case "skew": return try skew(what, lasting: try lasting())
+        case "disk": return try disk(what, lasting: try lasting())
         case "pause": return .pause(try members(what), lasting: try lasting())
         case "isolate": return .isolate(try members(what), lasting: try lasting())
         case "slow": return try slow(what, lasting: try lasting())
@@ -44,12 +58,12 @@ extension Scenario {
     }
 
     /// `20%`, `{share: 20%, of: peers}` or `{count: 3}`.
-    private func members(_ field: Field) throws(ScenarioFault) -> Members {
+    func members(_ field: Field) throws(ScenarioFault) -> Members {
         if field.isScalar { return Members(.share(try field.chance())) }
         return try members(field, try field.section(["share", "count", "of"]))
     }
 
-    private func members(_ field: Field, _ section: Section) throws(ScenarioFault) -> Members {
+    func members(_ field: Field, _ section: Section) throws(ScenarioFault) -> Members {
         let group = try origin(section["of"])
         switch (section["share"], section["count"]) {
         case (let share?, nil): return Members(.share(try share.chance()), of: group)
@@ -94,10 +108,16 @@ extension Scenario {
         return Doublings(first: first, last: last)
     }
 
-    /// `30%`, `{shares: [50%, 50%]}` or `{of: group}`.
+    /// `30%`, `{shares: [50%, 50%]}`, `{of: group}` or `{mode: uniform-size, symmetric: no}`.
     private func partition(_ field: Field, lasting: Duration) throws(ScenarioFault) -> Fault.Kind {
         if field.isScalar { return .partition([try field.chance()], lasting: lasting) }
-        let section = try field.section(["shares", "of"])
+        let section = try field.section(["shares", "of", "mode", "symmetric"])
+        if section["mode"] != nil, section["shares"] == nil, section["of"] == nil {
+            return try partitionBy(section, lasting: lasting)
+        }
+        if let field = section["mode"] ?? section["symmetric"] {
+            throw field.fault("one of shares, of, mode is wanted")
+        }
         if let of = section["of"], section["shares"] == nil {
             guard let group = try origin(of) else { throw of.fault("a group is wanted here") }
             return .partitionGroup(group, lasting: lasting)

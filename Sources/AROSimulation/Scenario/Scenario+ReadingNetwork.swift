@@ -25,9 +25,10 @@ extension Scenario {
     private mutating func readRoundTrip(
         _ field: Field, _ open: (String) -> String?
     ) throws(ScenarioFault) {
-        let section = try field.section(["constant", "uniform", "matrix"])
+        let names = ["constant", "uniform", "regions", "matrix", "coordinates"]
+        let section = try field.section(names)
         guard section.keys.count == 1 else {
-            throw field.fault("one of constant, uniform, matrix is wanted")
+            throw field.fault("one of \(names.joined(separator: ", ")) is wanted")
         }
         let longest = Duration.minutes(1)
         if let constant = section["constant"] {
@@ -41,9 +42,68 @@ extension Scenario {
             let high = try bounds[1].duration(atMost: longest)
             guard low <= high else { throw uniform.fault("the first is greater than the second") }
             network.roundTrip = .uniform(low, high)
+        } else if let regions = section["regions"] {
+            network.roundTrip = .regions(try regions.choice([("azure", RegionMatrix.azure)]))
         } else if let matrix = section["matrix"] {
             try readMatrix(matrix, open)
+        } else if let coordinates = section["coordinates"] {
+            try readCoordinates(coordinates, open)
         }
+    }
+
+    private mutating func readCoordinates(
+        _ field: Field, _ open: (String) -> String?
+    ) throws(ScenarioFault) {
+        let name = try field.text()
+        guard let text = open(name) else { throw field.fault("cannot read '\(name)'") }
+        do throws(CoordinateTable.Failure) {
+            network.roundTrip = .coordinates(try CoordinateTable(csv: text))
+        } catch {
+            throw field.fault("\(name): \(error)")
+        }
+        matrixFile = name
+    }
+
+    /// `[West Europe, East US]`, evenly, or `{West Europe: 60%, East US: 40%}`.
+    func readRegions(_ field: Field, _ group: inout Group) throws(ScenarioFault) {
+        guard case .regions(let matrix) = network.roundTrip else {
+            throw field.fault("the network has no region matrix")
+        }
+        let choices = matrix.names.enumerated().map { ($0.element, $0.offset) }
+        if field.isList {
+            for region in try field.list() { group.regions.append(try region.choice(choices)) }
+            return
+        }
+        let section = try field.section(matrix.names)
+        for key in section.keys {
+            group.regions.append(matrix.names.firstIndex(of: key)!)
+            group.regionShares.append(try section.required(key).chance())
+        }
+        let sum = group.regionShares.reduce(0) { $0 + $1.partsPerMillion }
+        guard sum == 1_000_000 else { throw field.fault("the shares are not the whole, 100%") }
+    }
+
+    /// `none`, `usual`, or `{shares: {port-restricted: 40%, symmetric: 10%}, timeout: [30s, 2m]}`.
+    func natPlan(_ field: Field) throws(ScenarioFault) -> NATPlan? {
+        if field.isScalar { return try field.choice([("none", nil), ("usual", NATPlan.usual)]) }
+        let section = try field.section(["shares", "timeout"])
+        let inner = try section.required("shares")
+        let shares = try inner.section(NATPlan.Kind.allCases.map(\.rawValue))
+        var plan = NATPlan([])
+        for key in shares.keys {
+            plan.shares.append(
+                NATPlan.Share(NATPlan.Kind(rawValue: key)!, try shares.required(key).chance()))
+        }
+        guard plan.shares.reduce(0, { $0 + $1.share.partsPerMillion }) <= 1_000_000 else {
+            throw inner.fault("the shares are more than the whole")
+        }
+        guard let timeout = section["timeout"] else { return plan }
+        let bounds = try timeout.list()
+        guard bounds.count == 2 else { throw timeout.fault("two times are wanted, [30s, 2m]") }
+        let (low, high) = (try bounds[0].duration(), try bounds[1].duration())
+        guard low <= high, low > .zero else { throw timeout.fault("no times from low to high") }
+        plan.timeout = low...high
+        return plan
     }
 
     private mutating func readMatrix(
@@ -102,12 +162,17 @@ extension Scenario {
     }
 
     func readAccess(_ field: Field, _ group: inout Group) throws(ScenarioFault) {
-        let section = try field.section(["down", "up", "queue", "delay", "mtu"])
+        if field.isScalar {
+            group.access = try field.choice(AccessClass.allCases.map { ($0.rawValue, $0) })
+            return
+        }
+        let section = try field.section(["down", "up", "queue", "delay", "mtu", "loss"])
         group.queue = try section["queue"]?.duration(atMost: .seconds(60)) ?? group.queue
         group.link = AccessLink(
             up: try section["up"]?.bitRate(), down: try section["down"]?.bitRate(),
             queue: group.queue,
             delay: try section["delay"]?.duration(atMost: .seconds(60)) ?? .zero,
-            mtu: try section["mtu"]?.byteCount(atMost: 65_535) ?? AccessLink.unlimited.mtu)
+            mtu: try section["mtu"]?.byteCount(atMost: 65_535) ?? AccessLink.unlimited.mtu,
+            loss: try section["loss"]?.chance() ?? .never)
     }
 }

@@ -4,7 +4,9 @@ import AROPrimitives
 import AROWire
 
 extension Scenario {
-    private static let stepNames = ["publish", "lookup", "fetch", "subscribe", "broadcast"]
+    private static let stepNames = [
+        "publish", "lookup", "find", "fetch", "subscribe", "broadcast",
+    ]
 
     private func broadcast(_ what: Field) throws(ScenarioFault) -> Step {
         let inner = try what.section(["size", "from", "senders"])
@@ -21,7 +23,7 @@ extension Scenario {
     }
 
     func step(_ field: Field) throws(ScenarioFault) -> Step {
-        let section = try field.section(Self.stepNames + ["at", "over", "times"])
+        let section = try field.section(Self.stepNames + ["at", "over", "times", "upon"])
         let kinds = section.keys.filter { Self.stepNames.contains($0) }
         guard kinds.count == 1 else {
             throw field.fault("one of \(Self.stepNames.joined(separator: ", ")) is wanted")
@@ -34,8 +36,16 @@ extension Scenario {
             let size = try inner["size"]?.byteCount(atMost: 1 << 30) ?? 1_024
             step = Step(kind: .publish(size: size), from: try origin(inner["from"]))
         case "lookup":
-            let inner = try what.section(["from"])
-            step = Step(kind: .lookup, from: try origin(inner["from"]))
+            let inner = try what.section(["from", "of"])
+            let live = [("live", true), ("any", false)]
+            let ofLive = try inner["of"].map { field throws(ScenarioFault) in
+                try field.choice(live)
+            }
+            step = Step(kind: .lookup(ofLive: ofLive ?? false), from: try origin(inner["from"]))
+        case "find":
+            let inner = try what.section(["from", "of"])
+            let of = try origin(inner["of"])
+            step = Step(kind: .find(of: of), from: try origin(inner["from"]))
         case "subscribe":
             let inner = try what.section(["share", "from"])
             let share = try inner["share"]?.chance() ?? .always
@@ -49,6 +59,16 @@ extension Scenario {
         step.at = try section.required("at").duration(atMost: duration)
         step.over = try section["over"]?.duration(atMost: duration - step.at) ?? .zero
         step.times = try section["times"]?.int(1...Self.timesMax) ?? 1
+        if let upon = section["upon"] {
+            step.isUponJoin = try upon.choice([("join", true)]) as Bool
+            for key in ["over", "times"] {
+                if let field = section[key] { throw field.fault("each node asks once, upon join") }
+            }
+            switch step.kind {
+            case .lookup, .fetch, .find: break
+            default: throw upon.fault("for lookup, find and fetch only")
+            }
+        }
         return step
     }
 

@@ -34,9 +34,12 @@ extension Scenario {
         lines.append(
             "join: {bootstrap: \(join.bootstrap), schedule: \(join.schedule.rawValue), "
                 + "over: \(Quantity.text(join.over))}")
+        if !nodeSettings.values.isEmpty { lines.append("config: \(nodeSettings.resolved)") }
         let rate = disk.rate.map { ", rate: \(Quantity.text(bytes: $0))" } ?? ""
         lines.append("disk: {latency: \(Quantity.text(disk.latency))\(rate)}")
         lines.append("gossip: {lifeguard: \(hasLifeguard ? "on" : "off")}")
+        if let lookupPaths { lines.append("dht: {paths: \(lookupPaths)}") }
+        lines += list("churn", churn.map(churnText))
         lines += list("workload", workload.map(stepText))
         lines += list("faults", faults.map(faultText))
         lines.append("measure: {\(measureParts.joined(separator: ", "))}")
@@ -65,11 +68,14 @@ extension Scenario {
 
     private func groupText(_ group: Group) -> String {
         var parts = ["group: \(Self.quoted(group.name))", "count: \(group.count)"]
+        if !group.settings.values.isEmpty { parts.append("config: \(group.settings.resolved)") }
         parts.append(accessText(group))
         if case .regions(let matrix) = network.roundTrip, !group.regions.isEmpty {
-            let names = group.regions.map { Self.quoted(matrix.names[$0]) }
-            parts.append("regions: [\(names.joined(separator: ", "))]")
+            parts.append(regionsText(group, matrix))
         }
+        if let nat = group.nat { parts.append(natText(nat)) }
+        if let hostility = group.hostility { parts.append(hostilityText(hostility)) }
+        if let join = group.join { parts.append(joinText(join)) }
         return "{\(parts.joined(separator: ", "))}"
     }
 
@@ -79,7 +85,8 @@ extension Scenario {
             switch step.kind {
             case .publish(let size):
                 "publish: {size: \(Quantity.text(bytes: Int64(size))), \(from)}"
-            case .lookup: "lookup: {\(from)}"
+            case .lookup(let ofLive): "lookup: {\(from), of: \(ofLive ? "live" : "any")}"
+            case .find(let of): "find: {\(from), of: \(Self.quoted(of ?? "random"))}"
             case .fetch: "fetch: {\(from)}"
             case .subscribe(let share): "subscribe: {share: \(Quantity.text(share)), \(from)}"
             case .broadcast(let size, let hasOneSender):
@@ -89,6 +96,7 @@ extension Scenario {
         if case .subscribe = step.kind {
             return "{\(what), at: \(Quantity.text(step.at)), over: \(Quantity.text(step.over))}"
         }
+        if step.isUponJoin { return "{\(what), at: \(Quantity.text(step.at)), upon: join}" }
         return "{\(what), at: \(Quantity.text(step.at)), over: \(Quantity.text(step.over)), "
             + "times: \(step.times)}"
     }

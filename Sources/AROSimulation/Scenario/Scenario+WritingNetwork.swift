@@ -32,7 +32,8 @@ extension Scenario {
         case .constant(let span): "constant: \(Quantity.text(span))"
         case .uniform(let low, let high):
             "uniform: [\(Quantity.text(low)), \(Quantity.text(high))]"
-        case .regions, .coordinates: "matrix: \(Self.quoted(matrixFile ?? ""))"
+        case .regions: matrixFile.map { "matrix: \(Self.quoted($0))" } ?? "regions: azure"
+        case .coordinates: "coordinates: \(Self.quoted(matrixFile ?? ""))"
         }
     }
 
@@ -51,13 +52,31 @@ extension Scenario {
         }
     }
 
+    func natText(_ plan: NATPlan) -> String {
+        let shares = plan.shares.map { "\($0.kind.rawValue): \(Quantity.text($0.share))" }
+        let (low, high) = (plan.timeout.lowerBound, plan.timeout.upperBound)
+        return "nat: {shares: {\(shares.joined(separator: ", "))}, "
+            + "timeout: [\(Quantity.text(low)), \(Quantity.text(high))]}"
+    }
+
+    func regionsText(_ group: Group, _ matrix: RegionMatrix) -> String {
+        let names = group.regions.map { Self.quoted(matrix.names[$0]) }
+        guard !group.regionShares.isEmpty else {
+            return "regions: [\(names.joined(separator: ", "))]"
+        }
+        let shares = zip(names, group.regionShares).map { "\($0): \(Quantity.text($1))" }
+        return "regions: {\(shares.joined(separator: ", "))}"
+    }
+
     func accessText(_ group: Group) -> String {
+        if let access = group.access { return "access: \(access.rawValue)" }
         var access: [String] = []
         if let down = group.link.down { access.append("down: \(Quantity.text(bitRate: down))") }
         if let up = group.link.up { access.append("up: \(Quantity.text(bitRate: up))") }
         access.append("queue: \(Quantity.text(group.queue))")
         access.append("delay: \(Quantity.text(group.link.delay))")
         access.append("mtu: \(Quantity.text(bytes: Int64(group.link.mtu)))")
+        access.append("loss: \(Quantity.text(group.link.loss))")
         return "access: {\(access.joined(separator: ", "))}"
     }
 }

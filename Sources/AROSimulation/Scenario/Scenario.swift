@@ -12,14 +12,21 @@ public struct Scenario: Hashable, Sendable {
     public var epidemic: EpidemicPlan?
     /// Virtual time from the first node's start to the end.
     public var duration = Duration.minutes(10)
+    /// What groups with a share divide among themselves.
+    public var population: Int?
+    /// What all nodes run with.
+    public var nodeSettings = NodeSettings()
     public var groups: [Group] = []
     public var join = JoinPlan()
     public var network = NetworkModel()
-    /// The file of a region matrix, as it was written.
+    /// The file of a region matrix or of coordinates, as it was written; nil for what is built in.
     public var matrixFile: String?
+    /// Disjoint paths of look-ups that only read; nil for the node's own number.
+    public var lookupPaths: Int?
     public var disk = DiskModel()
     public var workload: [Step] = []
     public var faults: [Fault] = []
+    public var churn: [ChurnPlan] = []
     /// The time between two rows of the series.
     public var window = Duration.seconds(1)
     /// When all metrics are taken, beside the end.
@@ -75,11 +82,23 @@ public struct Scenario: Hashable, Sendable {
     public struct Group: Hashable, Sendable {
         public var name = "peers"
         public var count = 0
+        /// Of the population, where the count follows from it.
+        public var share: Chance?
+        public var settings = NodeSettings()
         public var link = AccessLink.unlimited
         /// Kept to be written again; the link holds the depths that follow from it.
         public var queue = Duration.milliseconds(100)
         /// Regions to be drawn from evenly, by number; empty for all.
         public var regions: [Int] = []
+        /// How the nodes are shared out among ``regions``; empty for evenly.
+        public var regionShares: [Chance] = []
+        /// Each node draws its link from this class, in the place of ``link``.
+        public var access: AccessClass?
+        public var nat: NATPlan?
+        /// nil for honest nodes.
+        public var hostility: Hostility?
+        /// Where it joins otherwise than the rest.
+        public var join: JoinPlan?
     }
 
     public struct JoinPlan: Hashable, Sendable {
@@ -90,12 +109,19 @@ public struct Scenario: Hashable, Sendable {
             /// In the order of the file, each when the one before has joined or failed, the whole
             /// over the span at the soonest.
             case oneByOne = "one-by-one"
+            /// Gaps drawn from one exponential law, such that all come within the span on average.
+            case poisson
+            /// Fewer and fewer: a rate that falls exponentially, to a fiftieth at the end of the
+            /// span (Guo et al. 2005 found such arrivals at BitTorrent's swarms).
+            case flashCrowd = "flash-crowd"
         }
 
         /// The first nodes of the first group; everyone joins through one of them.
         public var bootstrap = 1
         public var schedule = Schedule.uniform
         public var over = Duration.seconds(60)
+        /// Of a group with a plan of its own: when its span begins.
+        public var at = Duration.zero
     }
 
     /// Requests of one kind, spread over time.
@@ -103,8 +129,11 @@ public struct Scenario: Hashable, Sendable {
         public enum Kind: Hashable, Sendable {
             /// A random file of this many bytes is stored on a node and provided.
             case publish(size: Int)
-            /// Somebody else looks for providers of something published.
-            case lookup
+            /// Somebody else looks for providers of something published; of what a running node
+            /// published, where `ofLive`.
+            case lookup(ofLive: Bool)
+            /// Somebody looks for a running node of the group (nil: of any) by its key.
+            case find(of: String?)
             /// Somebody else fetches something published.
             case fetch
             /// This share of all nodes subscribes to the topic, at even intervals.
@@ -121,6 +150,8 @@ public struct Scenario: Hashable, Sendable {
         public var times = 1
         /// Who asks: a group's name, or nil for anyone.
         public var from: String?
+        /// Every node of the group asks once, when it has joined and ``at`` has come.
+        public var isUponJoin = false
     }
 
     /// What the nodes run with.
@@ -129,6 +160,8 @@ public struct Scenario: Hashable, Sendable {
         configuration.gossip.failure.isSelfAware = hasLifeguard
         configuration.gossip.failure.hasDynamicSuspicion = hasLifeguard
         configuration.gossip.failure.hasBuddies = hasLifeguard
+        if let lookupPaths { configuration.kademlia.readPaths = lookupPaths }
+        nodeSettings.apply(to: &configuration)
         return configuration
     }
 

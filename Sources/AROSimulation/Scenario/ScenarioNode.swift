@@ -5,7 +5,8 @@ import AROPrimitives
 
 public protocol ScenarioNode: Inhabitant, ~Copyable {
     var id: PeerID { get }
-    static func world(of scenario: Scenario) -> World<Self>
+    /// An empty world; `cohorts` say what each node is born with.
+    static func world(of scenario: Scenario, _ cohorts: Cohorts) -> World<Self>
     /// How many copies of each post all nodes have sent; empty where nobody counts.
     var postCopies: [UInt64] { get }
     /// How many hops the post that came last had made.
@@ -16,13 +17,15 @@ public protocol ScenarioNode: Inhabitant, ~Copyable {
     ) -> [Metric]
     /// The graph of the active views; nil where nobody sees into the nodes.
     static func overlayGraph(of world: borrowing World<Self>) -> OverlayGraph?
+    /// The nodes in the routing table of one; nil where nobody can look.
+    static func table(of node: Int, in world: borrowing World<Self>) -> [Int]?
 }
 
 extension Node: ScenarioNode {
-    public static func world(of scenario: Scenario) -> World<Node> {
+    public static func world(of scenario: Scenario, _ cohorts: Cohorts) -> World<Node> {
         .ofNodes(
             seed: scenario.seed, network: scenario.network, disk: scenario.disk,
-            configuration: scenario.configuration)
+            cohorts: cohorts)
     }
     public var postCopies: [UInt64] { [] }
     public var lastPostHops: Int { 0 }
@@ -30,13 +33,14 @@ extension Node: ScenarioNode {
         of world: borrowing World<Node>, _ chance: inout Generator
     ) -> [Metric] { [] }
     public static func overlayGraph(of world: borrowing World<Node>) -> OverlayGraph? { nil }
+    public static func table(of node: Int, in world: borrowing World<Node>) -> [Int]? { nil }
 }
 
 extension MessageNode: ScenarioNode {
-    public static func world(of scenario: Scenario) -> World<MessageNode> {
+    public static func world(of scenario: Scenario, _ cohorts: Cohorts) -> World<MessageNode> {
         .ofMessages(
             seed: scenario.seed, network: scenario.network, disk: scenario.disk,
-            configuration: scenario.configuration)
+            configuration: scenario.configuration, cohorts: cohorts)
     }
     public var postCopies: [UInt64] { commons.posts.counts }
     public static func gossipMetrics(
@@ -44,5 +48,15 @@ extension MessageNode: ScenarioNode {
     ) -> [Metric] { world.gossipMetrics(&chance) }
     public static func overlayGraph(of world: borrowing World<MessageNode>) -> OverlayGraph? {
         world.overlayGraph { $0.activeView }
+    }
+    public static func table(of node: Int, in world: borrowing World<MessageNode>) -> [Int]? {
+        let nodes = world.nodeCount
+        return world.withResident(node) { resident in
+            resident.withParticipant { participant, book in
+                (0..<nodes).filter {
+                    participant.isInTable(PeerHandle(index: UInt32($0)), book: book)
+                }
+            }
+        }
     }
 }

@@ -10,8 +10,16 @@ enum Aftermath {
     case comeBack(node: Int)
     case pause(node: Int)
     case resume(node: Int)
-    case clog(node: Int, until: Duration)
     case reconnect([Int])
+    case clog(node: Int, until: Instant)
+    case setClocks([Int])
+    case mendDisks([Int])
+
+    /// What it is called in the list of faults.
+    var text: String {
+        if case .clog = self { return "part of a swizzle: \(self)" }
+        return "end of \(self)"
+    }
 }
 
 /// Which faults last. Of overlapping ones of a kind the later alone ends it.
@@ -55,6 +63,15 @@ extension ScenarioRun where Resident: ~Copyable {
             world.networkModel.loss = loss
             underway.losses += 1
             add(.aftermath(.restoreLoss(number: underway.losses)), at: elapsed + lasting)
+        case .partitionBy(let mode, let isSymmetric, let lasting):
+            partition(by: mode, isSymmetric: isSymmetric, lasting)
+        case .clogLinks(let share, let lasting): clogLinks(share, lasting)
+        case .clog(let who, let lasting):
+            for node in draw(who) { world.clog(node, until: world.now + lasting) }
+        case .swizzleClog(let who, let over, let lasting): swizzle(draw(who), over: over, lasting)
+        case .skew(let who, let rate, let offset, let lasting):
+            skew(draw(who), rate, offset, lasting)
+        case .disk(let who, let fault, let lasting): spoilDisks(draw(who), fault, lasting)
         }
     }
 
@@ -66,7 +83,9 @@ extension ScenarioRun where Resident: ~Copyable {
         case .comeBack(let node): comeBack(node)
         case .pause(let node): pause(node)
         case .resume(let node): resume(node)
-        case .clog(let node, let end): world.clog(node, until: .origin + end)
+        case .clog(let node, let end): world.clog(node, until: end)
+        case .setClocks(let nodes): for node in nodes { world.skew(node, partsPerMillion: 0) }
+        case .mendDisks(let nodes): for node in nodes { world.setDiskFault(nil, of: node) }
         case .reconnect(let nodes): for node in nodes { world.reconnect(node) }
         }
     }
@@ -99,13 +118,17 @@ extension ScenarioRun where Resident: ~Copyable {
 
     // MARK: What
 
-    private mutating func partition(into parts: [[Int]], _ lasting: Duration) {
+    mutating func partition(into parts: [[Int]], _ lasting: Duration) {
         world.partition(parts)
+        endPartition(after: lasting)
+    }
+
+    mutating func endPartition(after lasting: Duration) {
         underway.partitions += 1
         add(.aftermath(.heal(number: underway.partitions)), at: elapsed + lasting)
     }
 
-    private mutating func end(_ node: Int, _ how: (inout World<Resident>, Int) -> Void) {
+    mutating func end(_ node: Int, _ how: (inout World<Resident>, Int) -> Void) {
         how(&world, node)
         gossip.ended(node, at: world.now)
         if node < underway.pauses.count { underway.pauses[node] = 0 }
@@ -116,6 +139,7 @@ extension ScenarioRun where Resident: ~Copyable {
         world.restart(node)
         gossip.cameBack(node)
         rejoin(node)
+        sessionBegan(node)
     }
 
     /// Stands still from a moment drawn from the first period on, each time for `delay`.
@@ -138,7 +162,9 @@ extension ScenarioRun where Resident: ~Copyable {
         var start = chance.between(.zero, min(.seconds(2), lasting))
         while start < lasting {
             let end = min(start + times.first * (1 << Int64(chance.below(times.count))), lasting)
-            add(.aftermath(.clog(node: node, until: elapsed + end)), at: elapsed + start)
+            add(
+                .aftermath(.clog(node: node, until: .origin + elapsed + end)),
+                at: elapsed + start)
             start = end + apart.first * (1 << Int64(chance.below(apart.count)))
         }
     }

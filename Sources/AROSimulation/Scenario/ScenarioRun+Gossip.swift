@@ -99,6 +99,10 @@ extension ScenarioRun where Resident: ~Copyable {
     private mutating func posted(_ payload: [UInt8], to listener: RunListener, _ id: RequestID) {
         let node = listener.node
         if let number = NumberedPost.number(of: payload) {
+            let isWhole =
+                gossip.broadcasts.indices.contains(number)
+                && payload == NumberedPost.payload(number, byteCount: payload.count)
+            if !isWhole { gossip.forged += 1 }
             let hops = world.withResident(node) { $0.lastPostHops } ?? 0
             gossip.delivered(number, to: node, hops: hops, at: world.now)
         }

@@ -62,6 +62,12 @@ extension ScenarioRun where Resident: ~Copyable {
             + finishedGossip().metrics
     }
 
+    /// Every metric of a finished run.
+    var metricsAtEnd: [Metric] {
+        tally.metrics(nodes: world.nodeCount, span: reached, drops: world.drops)
+            + gossip.metrics + attack + crowdMetrics
+    }
+
     mutating func takeGraph() {
         guard let graph = Resident.overlayGraph(of: world) else { return }
         graphs.append(
@@ -75,6 +81,7 @@ extension ScenarioRun where Resident: ~Copyable {
         tally.countersAtEnd = world.counters
         checkpointsAtEnd = world.checkpoints.rows
         gossip = finishedGossip()
+        attack = hostileMetrics()
         let limit = world.now
         for node in 0..<world.nodeCount where world.isRunning(node) {
             _ = world.request(.status, of: node)

@@ -5,17 +5,32 @@ import AROPrimitives
 
 extension ScenarioRun where Resident: ~Copyable {
     mutating func start(_ g: Int, joins: Bool) {
-        let group = scenario.groups[g]
-        let node = world.addNode(link: group.link, region: drawRegion(group))
+        cohorts.groupOf.append(g)
+        let node = addNode(g, joins: joins)
         groupOf.append(g)
         watchMembers(node)
         hasJoined.append(!joins)
         guard joins else {
+            // Bootstraps that nobody else led to each other would be as many networks.
+            if let first = bootstraps.first {
+                _ = world.request(.join([world.address(of: first)]), of: node)
+            }
             bootstraps.append(node)
             return
         }
         tally.asked(.join)
         join(node, since: world.now)
+        sessionBegan(node)
+    }
+
+    /// A node has joined, for the first time or again.
+    mutating func joined(_ node: Int) {
+        hasJoined[node] = true
+        tellAgain(node)
+        guard world.life(of: node) == 0 else { return }
+        for step in scenario.workload where step.isUponJoin && isEligible(node, step.from) {
+            add(.uponJoin(step, node: node), at: max(step.at, world.now - .origin))
+        }
     }
 
     /// Joins through a bootstrap drawn anew. Who fails tries again, as an operator would; the
@@ -51,8 +66,16 @@ extension ScenarioRun where Resident: ~Copyable {
     func isBootstrap(_ node: Int) -> Bool { bootstraps.contains(node) }
 
     mutating func drawRegion(_ group: Scenario.Group) -> Int {
-        guard case .regions(let matrix) = scenario.network.roundTrip else { return 0 }
-        if group.regions.isEmpty { return chance.below(matrix.names.count) }
+        guard let places = scenario.network.roundTrip.places else { return 0 }
+        if group.regions.isEmpty { return chance.below(places.count) }
+        if !group.regionShares.isEmpty {
+            var place = chance.below(1_000_000)
+            let i = group.regionShares.firstIndex { share in
+                place -= share.partsPerMillion
+                return place < 0
+            }
+            return group.regions[i!]
+        }
         return group.regions[chance.below(group.regions.count)]
     }
 

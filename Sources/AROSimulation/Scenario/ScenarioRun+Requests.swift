@@ -10,11 +10,27 @@ extension ScenarioRun where Resident: ~Copyable {
     mutating func ask(_ step: Scenario.Step) {
         switch step.kind {
         case .publish(let size): publish(size, from: step.from)
-        case .lookup: seek(from: step.from, isFetch: false)
-        case .fetch: seek(from: step.from, isFetch: true)
+        case .lookup, .fetch, .find:
+            guard let node = draw(from: step.from) else { return tally.skip() }
+            ask(step, of: node)
         case .subscribe(let share): subscribe(share, of: step.from, over: step.over)
         case .broadcast(let size, let hasOneSender):
             broadcast(size, hasOneSender: hasOneSender, step)
+        }
+    }
+
+    /// Lets a node look for something or somebody.
+    mutating func ask(_ step: Scenario.Step, of node: Int) {
+        guard world.isRunning(node), hasJoined[node] else { return tally.skip() }
+        switch step.kind {
+        case .lookup(let ofLive): seek(for: node, ofLive: ofLive, isFetch: false)
+        case .fetch: seek(for: node, ofLive: false, isFetch: true)
+        case .find(let of):
+            guard let other = draw(from: of, not: node),
+                let key = world.withResident(other, { DHTKey(peer: $0.id) })
+            else { return tally.skip() }
+            ask(.lookup(key), of: node, .find(other))
+        case .publish, .subscribe, .broadcast: preconditionFailure("not asked of one node")
         }
     }
 
@@ -29,15 +45,27 @@ extension ScenarioRun where Resident: ~Copyable {
         ask(.provide(cid), of: node, .publish(publication))
     }
 
-    mutating func seek(from group: String?, isFetch: Bool) {
-        guard !published.isEmpty else { return tally.skip() }
-        let wanted = published[chance.below(published.count)]
-        guard let node = draw(from: group, not: wanted.node) else { return tally.skip() }
+    mutating func seek(for node: Int, ofLive: Bool, isFetch: Bool) {
+        guard let wanted = drawPublication(not: node, ofLive: ofLive) else { return tally.skip() }
         if isFetch {
             ask(.fetch(FetchOptions(root: wanted.cid)), of: node, .fetch(wanted))
         } else {
             ask(.findProviders(wanted.cid, limit: 20), of: node, .lookup(wanted))
         }
+    }
+
+    /// Something that another node published; of one that runs, where that is asked for.
+    private mutating func drawPublication(not node: Int, ofLive: Bool) -> RunPublication? {
+        guard !published.isEmpty else { return nil }
+        func fits(_ one: RunPublication) -> Bool {
+            one.node != node && (!ofLive || world.isRunning(one.node) && hasJoined[one.node])
+        }
+        for _ in 0..<20 {
+            let one = published[chance.below(published.count)]
+            if fits(one) { return one }
+        }
+        let all = published.indices.filter { fits(published[$0]) }
+        return all.isEmpty ? nil : published[all[chance.below(all.count)]]
     }
 
     mutating func ask(_ request: Request, of node: Int, _ kind: RunRequest.Kind) {
@@ -54,7 +82,7 @@ extension ScenarioRun where Resident: ~Copyable {
         let took = world.now - asked.at
         switch (asked.kind, reply) {
         case (.join, .joined):
-            hasJoined[node] = true
+            joined(node)
             tally.join.succeeded(after: took)
             joinEnded(node)
         case (.join, .failed):
@@ -65,6 +93,7 @@ extension ScenarioRun where Resident: ~Copyable {
             tally.holders += UInt64(held)
             if held > 0 {
                 published.append(publication)
+                churn.published(publication.cid, by: node)
                 tally.publish.succeeded(after: took)
             }
         case (.lookup(let wanted), .provider(let contact)):
@@ -73,6 +102,13 @@ extension ScenarioRun where Resident: ~Copyable {
         case (.lookup, .searched(let report)):
             tally.searched(report)
             finishLookup(asked, took)
+        case (.find(let other), .closest(let contacts, let report)):
+            tally.searched(report)
+            let isRight = world.withResident(other) { resident in
+                contacts.contains { $0.id == resident.id }
+            }
+            if isRight == true { tally.find.succeeded(after: took) }
+            noteOutcome(asked, took, isRight == true)
         case (.lookup, _) where reply.isFinal: finishLookup(asked, took)
         case (.fetch(let wanted), .fetch(.finished)):
             // Read from the disk and checked against the hashes, not believed.
@@ -131,6 +167,8 @@ struct RunRequest {
         case publish(RunPublication)
         case lookup(RunPublication)
         case fetch(RunPublication)
+        /// The node that is looked for.
+        case find(Int)
 
         var name: RequestKind {
             switch self {
@@ -138,6 +176,7 @@ struct RunRequest {
             case .publish: .publish
             case .lookup: .lookup
             case .fetch: .fetch
+            case .find: .find
             }
         }
     }

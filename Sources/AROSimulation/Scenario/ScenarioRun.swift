@@ -19,6 +19,7 @@ public struct RunProgress: Sendable {
 public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
     public let scenario: Scenario
     public internal(set) var world: World<Resident>
+    let cohorts: Cohorts
     var chance: Generator
     private var agenda: [Moment] = []
     var requests: [RequestID: RunRequest] = [:]
@@ -28,6 +29,10 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
     var groupOf: [Int] = []
     var hasJoined: [Bool] = []
     var underway = LastingFaults()
+    var churn = ChurnState()
+    var hostileNodes: [Int] = []
+    /// What hostile nodes got hold of, at the end.
+    var attack: [Metric] = []
     /// Starts that wait for those before them, in the order in which they come.
     var queued: [(group: Int, number: Int)] = []
     /// The node for whose join they wait.
@@ -59,6 +64,9 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         case step(Scenario.Step)
         case fault(Scenario.Fault.Kind)
         case aftermath(Aftermath)
+        case churn(ChurnMoment)
+        /// What a node that has joined asks once.
+        case uponJoin(Scenario.Step, node: Int)
         case windowEnd
         case subscribe(node: Int)
         case measureFrom
@@ -68,7 +76,8 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
 
     public init(_ scenario: Scenario) {
         self.scenario = scenario
-        world = Resident.world(of: scenario)
+        cohorts = Cohorts(scenario)
+        world = Resident.world(of: scenario, cohorts)
         chance = world.seeds.generator("workload")
         layOut()
     }
@@ -95,13 +104,22 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         var starts: [(at: Duration, group: Int, joins: Bool)] = []
         var left = scenario.join.bootstrap
         for (g, group) in scenario.groups.enumerated() {
+            if let trace = scenario.trace(of: group.name) {
+                layOut(trace, of: g)
+                continue
+            }
+            var arrivals = Arrivals(
+                group.join ?? scenario.join, count: group.count,
+                chance: world.seeds.generator("arrivals", UInt64(g)))
             for _ in 0..<group.count {
                 let isBootstrap = left > 0
                 left -= isBootstrap ? 1 : 0
-                if !isBootstrap, scenario.join.schedule == .oneByOne {
+                let plan = group.join ?? scenario.join
+                if !isBootstrap, plan.schedule == .oneByOne {
                     queued.append((g, queued.count))
                 } else {
-                    starts.append((isBootstrap ? .zero : joinTime(), g, !isBootstrap))
+                    let time = isBootstrap ? .zero : arrivals.next() ?? joinTime(plan)
+                    starts.append((time, g, !isBootstrap))
                 }
             }
         }
@@ -111,12 +129,17 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         }
         queued.reverse()
         if !queued.isEmpty { add(.startNext, at: .zero) }
-        for step in scenario.workload {
+        for step in scenario.workload where !step.isUponJoin {
             for i in 0..<step.times {
                 add(.step(step), at: step.at + step.over * Int64(i) / Int64(step.times))
             }
         }
-        for fault in scenario.faults { add(.fault(fault.kind), at: fault.at) }
+        for (i, fault) in scenario.faults.enumerated() {
+            var draws = world.seeds.generator("faults", UInt64(i))
+            for one in fault.occurrences(&draws) where one.at <= scenario.duration {
+                add(.fault(one.kind), at: one.at)
+            }
+        }
         if let from = scenario.measureFrom { add(.measureFrom, at: from) }
         for time in scenario.metricTimes { add(.sample, at: time) }
         for time in scenario.graphTimes { add(.graph, at: time) }
@@ -124,11 +147,11 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         if windows > 0 { add(.windowEnd, at: scenario.window) }
     }
 
-    private mutating func joinTime() -> Duration {
-        switch scenario.join.schedule {
-        case .allAtOnce: .zero
-        case .uniform: chance.between(.zero, scenario.join.over)
-        case .oneByOne: preconditionFailure("such a start waits for others")
+    private mutating func joinTime(_ plan: Scenario.JoinPlan) -> Duration {
+        switch plan.schedule {
+        case .allAtOnce: plan.at
+        case .uniform: plan.at + chance.between(.zero, plan.over)
+        default: preconditionFailure("such starts are drawn elsewhere")
         }
     }
 
@@ -139,7 +162,14 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
 
     private mutating func moment(_ moment: Moment, _ progress: (RunProgress) -> Bool) {
         switch moment {
-        case .start(let group, let joins): start(group, joins: joins)
+        case .start(let group, let joins):
+            if canStart(group) {
+                start(group, joins: joins)
+            } else {
+                add(moment, at: world.now - .origin + Self.joinPause)
+            }
+        case .churn(let moment): happen(moment)
+        case .uponJoin(let step, let node): ask(step, of: node)
         case .startNext:
             guard let next = queued.popLast() else { return }
             turn = world.nodeCount
@@ -158,7 +188,7 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
             noteFault(scenario.faultText(fault))
             happen(fault)
         case .aftermath(let what):
-            noteFault("end of \(what)")
+            noteFault(what.text)
             happen(what)
         case .subscribe(let node): subscribe(node)
         case .sample: samples.append(Sample(at: world.now - .origin, metrics: metricsNow()))

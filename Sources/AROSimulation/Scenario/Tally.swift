@@ -4,7 +4,7 @@ import AROOverlay
 import AROPrimitives
 import Histogram
 
-enum RequestKind: String, Sendable { case join, publish, lookup, fetch, subscribe, broadcast }
+enum RequestKind: String, Sendable { case join, publish, lookup, find, fetch, subscribe, broadcast }
 
 /// Requests of one kind.
 struct RequestTally {
@@ -25,6 +25,7 @@ struct Tally {
     var publish = RequestTally()
     var lookup = RequestTally()
     var fetch = RequestTally()
+    var find = RequestTally()
     var joinAttempts: UInt64 = 0
     /// To the first provider that holds what is wanted.
     var firstProvider = Spread()
@@ -52,6 +53,19 @@ struct Tally {
         case .publish: publish.count += 1
         case .lookup: lookup.count += 1
         case .fetch: fetch.count += 1
+        case .find: find.count += 1
+        case .subscribe, .broadcast: break
+        }
+    }
+
+    /// Who asked has left before the answer came.
+    mutating func abandoned(_ kind: RequestKind) {
+        switch kind {
+        case .join: join.count -= 1
+        case .publish: publish.count -= 1
+        case .lookup: lookup.count -= 1
+        case .fetch: fetch.count -= 1
+        case .find: find.count -= 1
         case .subscribe, .broadcast: break
         }
     }
@@ -109,6 +123,7 @@ struct Tally {
             out += firstProvider.metrics("time_to_first_provider")
             out.append(Metric("providers_per_lookup", .number, mean(providersFound, lookup.count)))
         }
+        out += Self.rates("find", "finds", find)
         if searches > 0 {
             out.append(Metric("lookup_hops_mean", .number, hops.mean))
             out.append(Metric("lookup_hops_max", .number, Double(hops.max)))
@@ -142,6 +157,7 @@ struct Tally {
             Metric("oversized_drops", .count, Double(drops.tooLarge)),
             Metric("partition_drops", .count, Double(drops.partitioned)),
             Metric("unreachable_drops", .count, Double(drops.nobodyThere)),
+            Metric("nat_drops", .count, Double(drops.filtered)),
             Metric("events", .count, Double(counters.events)),
         ]
     }

@@ -9,6 +9,7 @@ struct WindowTally {
     var publishes: UInt64 = 0
     private var lookups = RequestTally()
     private var fetches = RequestTally()
+    private var finds = RequestTally()
 
     init(counters: WorldCounters = WorldCounters(), joins: UInt64 = 0, publishes: UInt64 = 0) {
         (self.counters, self.joins, self.publishes) = (counters, joins, publishes)
@@ -18,7 +19,8 @@ struct WindowTally {
         switch kind {
         case .lookup: lookups.ended(after: span, succeeded: succeeded)
         case .fetch: fetches.ended(after: span, succeeded: succeeded)
-        case .join, .publish, .subscribe, .broadcast: break
+        case .find: finds.ended(after: span, succeeded: succeeded)
+        default: break
         }
     }
 
@@ -31,6 +33,7 @@ struct WindowTally {
             Metric("joins", .count, Double(sums.join.successes - joins)),
             Metric("publishes", .count, Double(sums.publish.successes - publishes)),
         ] + Self.metrics("lookup", "lookups", lookups) + Self.metrics("fetch", "fetches", fetches)
+            + Self.metrics("find", "finds", finds)
             + [
                 Metric(
                     "datagrams_per_node_per_second", .number,

@@ -13,6 +13,8 @@ public protocol Inhabitant: ~Copyable {
     var nextDeadline: Wake? { get }
     /// Whether a packet with a flipped bit is worth delivering: to who checks a tag, or is tested.
     static var readsDamagedPackets: Bool { get }
+    /// The UDP payload that a datagram stands for, bytes: it may be carried in fewer.
+    static func wireByteCount(of datagram: RawSpan) -> Int
     /// Whether all inhabitants know the same address of each: then a NAT cannot show each of them
     /// another one, and knows its remote ends by node.
     static var sharesAddresses: Bool { get }
@@ -28,6 +30,7 @@ public protocol Inhabitant: ~Copyable {
 
 extension Inhabitant where Self: ~Copyable {
     public static var readsDamagedPackets: Bool { true }
+    public static func wireByteCount(of datagram: RawSpan) -> Int { datagram.byteCount }
     public static var sharesAddresses: Bool { false }
     public static var misbehavesItself: Bool { false }
     public mutating func misbehave(_ conduct: Conduct, chance: Generator) {}

@@ -2,6 +2,7 @@
 
 import AROCrypto
 import ARONode
+import AROOverlay
 import AROPrimitives
 
 extension World where Resident == Node {
@@ -10,13 +11,28 @@ extension World where Resident == Node {
         seed: UInt64, network: NetworkModel = NetworkModel(), disk: DiskModel = DiskModel(),
         configuration: Configuration = .simulated
     ) -> World<Node> {
-        World(seed: seed, network: network, disk: disk) { birth in
-            var identityEntropy = Entropy(seed: birth.identitySeed)
-            return Node(
-                configuration: configuration, identity: Identity(from: &identityEntropy),
-                entropy: Entropy(seed: birth.entropySeed), seed: birth.chanceSeed, at: birth.now,
-                wallClock: birth.wallClock)
+        let pool = StatementPool()
+        return World(seed: seed, network: network, disk: disk) { Node($0, configuration, pool) }
+    }
+
+    /// A world in which nodes of different cohorts have different configurations.
+    static func ofNodes(
+        seed: UInt64, network: NetworkModel, disk: DiskModel, cohorts: Cohorts
+    ) -> World<Node> {
+        let pool = StatementPool()
+        return World(seed: seed, network: network, disk: disk) {
+            Node($0, cohorts.configuration(of: $0.node), pool)
         }
+    }
+}
+
+extension Node {
+    fileprivate init(_ birth: Birth, _ configuration: Configuration, _ pool: StatementPool) {
+        var identityEntropy = Entropy(seed: birth.identitySeed)
+        self.init(
+            configuration: configuration, identity: Identity(from: &identityEntropy),
+            entropy: Entropy(seed: birth.entropySeed), seed: birth.chanceSeed, pool: pool,
+            at: birth.now, wallClock: birth.wallClock)
     }
 }
 

@@ -39,6 +39,9 @@ extension World where Resident: ~Copyable {
         places[node].resident != nil && !places[node].isPaused
     }
 
+    /// How often a node was ended so far.
+    public func life(of node: Int) -> Int { Int(places[node].epoch) }
+
     public func traffic(of node: Int) -> Traffic { places[node].traffic }
 
     public var drops: NetworkDrops { network.drops }

@@ -37,6 +37,10 @@ final class GatewayHome: Sendable {
         }
         let node = try await NodeHandle.start(configuration)
         await node.waitForFirstJoin(atMost: 30)
+        // The other one takes a newcomer into its table when it has answered a query of its own.
+        while let bootstrap, try await bootstrap.node.status().tablePeers == 0 {
+            try await Task.sleep(for: .milliseconds(10))
+        }
         var numbers = GatewayConfiguration(address: loopback)
         change(&numbers)
         do {

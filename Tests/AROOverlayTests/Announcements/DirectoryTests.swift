@@ -39,9 +39,19 @@ struct DirectoryTests {
             _ = directory.put(
                 Directory.Row(
                     place: place, rank: directory.hash(place), sequence: 1,
-                    expires: .distantFuture, since: .origin, models: 0, source: source,
-                    peer: PeerHandle(index: UInt32(number)), state: .alive, bytes: []))
+                    expires: .distantFuture, since: .origin, source: source,
+                    peer: PeerHandle(index: UInt32(number)), state: .alive,
+                    statement: Self.statement))
         }
+
+        private static let statement: Statement = {
+            var entropy = Entropy(seed: .zero)
+            let identity = Identity(from: &entropy)
+            let announcement = Announcement(
+                offer: Offer(), sequence: 1, issued: UnixTime(seconds: 1), lifetime: .hours(1),
+                signedBy: identity)
+            return Statement(announcement, bytes: announcement.bytes)
+        }()
 
         var members: [Int] { directory.alive.map { Int($0.index) } }
     }
@@ -154,11 +164,13 @@ struct DirectoryTests {
             #expect(directory.rows.map(\.place) == directory.rows.map(\.place).sorted())
             let alive = directory.rows.count { $0.state == .alive }
             #expect(directory.counts.alive == alive, "seed \(seed), step \(step)")
-            for row in directory.rows {
+            // Until it is full for the first time, a directory counts nobody.
+            for row in directory.rows where directory.isTallied {
                 let same = directory.rows.count { $0.source.host == row.source.host }
                 #expect(directory.perHost[row.source.host] == same)
             }
         }
+        #expect(filled.directory.isTallied)
     }
 
     @Test("the keyed hash is SipHash-2-4")

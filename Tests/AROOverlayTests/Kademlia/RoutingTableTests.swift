@@ -86,9 +86,9 @@ struct RoutingTableTests {
         }
     }
 
-    @Test("an entry takes 8 bytes")
+    @Test("an entry takes 12 bytes")
     func entrySize() {
-        #expect(MemoryLayout<RoutingTable.Entry>.stride == 8)
+        #expect(MemoryLayout<RoutingTable.Entry>.stride == 12)
     }
 
     @Test("only the last bucket splits: far peers take k places, near ones as many as there are")

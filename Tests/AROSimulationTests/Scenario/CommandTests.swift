@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The built `aro-sim`, in a process of its own.
-private struct Command {
+struct Command {
     var status: Int32
     var output: String
     var complaint: String
@@ -37,7 +37,7 @@ private struct Command {
 }
 
 /// A folder of its own that goes with the test.
-private final class Scratch {
+final class Scratch {
     let url = FileManager.default.temporaryDirectory.appendingPathComponent(
         "aro-sim-\(UUID().uuidString)")
 

@@ -14,7 +14,8 @@ private let small = """
 
 private func scenario(_ more: String = "", set: [(String, String)] = []) throws -> Scenario {
     try Scenario(
-        yaml: small + "\n" + more, file: "test.yaml", settings: set.map { (path: $0, value: $1) },
+        yaml: small + "\n" + more, file: "test.yaml",
+        settings: set.map { Scenario.Setting($0, $1) },
         open: { $0 == "m.csv" ? "Source,a,b\na,,10\nb,10,\n" : nil })
 }
 
@@ -93,8 +94,11 @@ private func complaint(_ more: String, set: [(String, String)] = []) -> String {
         ("join: {schedule: unifrm}", "did you mean 'uniform'?"),
         ("join: {bootstrap: 11}", "'11' is no number from 1 to 10"),
         ("workload: [{publish: {}}]", "'at' is missing"),
-        ("workload: [{at: 1s}]", "one of publish, lookup, fetch, subscribe, broadcast is wanted"),
-        ("workload: [{publish: {}, lookup: {}, at: 1s}]", "one of publish, lookup, fetch"),
+        (
+            "workload: [{at: 1s}]",
+            "one of publish, lookup, find, fetch, subscribe, broadcast is wanted"
+        ),
+        ("workload: [{publish: {}, lookup: {}, at: 1s}]", "one of publish, lookup, find"),
         ("workload: [{publish: {size: 2GiB}, at: 1s}]", "more than 1GiB"),
         ("workload: [{lookup: {from: nobody}, at: 1s}]", "'nobody' is none of random, peers"),
         ("workload: [{lookup: {from: peers}, at: 11s}]", "more than 10s"),
@@ -212,7 +216,7 @@ private func complaint(_ more: String, set: [(String, String)] = []) -> String {
             Metric("lookups", .count, 3), Metric("lookup_success_rate", .share, 1),
             Metric("lookup_latency_p50", .duration, 0.1),
         ]
-        #expect(try Expectation(text).judge(metrics).holds == holds)
+        #expect(try Expectation(text).judge(Evidence(atEnd: metrics)).holds == holds)
     }
 }
 

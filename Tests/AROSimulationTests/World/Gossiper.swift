@@ -54,7 +54,7 @@ struct Gossiper: ~Copyable, Inhabitant {
         case .shutdown:
             wasShutDown = true
             send([0], into: &outbox)
-        case .cancel: break
+        case .cancel, .backend: break
         }
     }
 
