@@ -29,7 +29,9 @@ struct Members: AsyncParsableCommand {
         try start(crowd)
         try come(crowd)
         idle(crowd)
+        fflush(nil)
         try kill(crowd)
+        fflush(nil)
         stop(crowd)
     }
 

@@ -84,10 +84,11 @@ import Testing
     func ownPosts() async throws {
         let home = try NodeHome()
         let a = try await home.node("a")
-        for feed in [try a.subscribe(to: "news"), try a.subscribe(to: "news", ordered: true)] {
+        let feeds = [try a.subscribe(to: "news"), try a.subscribe(to: "news", ordered: true)]
+        let receipt = try await a.post([7], to: "news")
+        let post = TopicNews.post(publisher: a.id, sequence: receipt.sequence, payload: [7])
+        for feed in feeds {
             var news = feed.makeAsyncIterator()
-            let receipt = try await a.post([7], to: "news")
-            let post = TopicNews.post(publisher: a.id, sequence: receipt.sequence, payload: [7])
             #expect(try await news.next() == post)
         }
         await a.shutdown()
