@@ -476,7 +476,8 @@ private let inferenceKeys = Keys<InferenceConfiguration>(
         ("promiseMax", \.promiseMax),
     ],
     spans: [
-        ("waitAccepted", \.waitAccepted), ("askGraceMax", \.askGraceMax), ("switchGain", \.switchGain),
+        ("waitAccepted", \.waitAccepted), ("askGraceMax", \.askGraceMax),
+        ("switchGain", \.switchGain),
         (
             "answerTimeout",
             \.answerTimeout
