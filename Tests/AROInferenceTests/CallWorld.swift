@@ -170,6 +170,8 @@ final class CallWorld {
     /// The last arrival at an end: a stream keeps its order.
     private var lastArrival: [End: Instant] = [:]
     var searches = 0
+    /// So many of the next streams are reset by who accepts them.
+    var resetsNext = 0
     /// Whether the first knows the second by its announcements.
     var knows: (Int, Int) -> Bool = { _, _ in true }
     /// What a node announced last; nil for what it offers now.
@@ -312,6 +314,10 @@ final class CallWorld {
         other[accepted] = end
         unnamed.insert(accepted)
         if nodes[to].rogue == nil { drain(to) }
+        if resetsNext > 0 {
+            resetsNext -= 1
+            push(.reset(end), after: latency(to, from))
+        }
         nodes[from].inference.streamOpened(stream, room: highWater, at: now)
         drain(from)
     }

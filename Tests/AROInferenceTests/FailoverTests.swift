@@ -99,6 +99,21 @@ struct FailoverTests {
                 == .noProviderLeft(tried: 5, .failed(.backend, text: "no GPU")))
     }
 
+    @Test("By forgetting the session, it is asked again over a new one, once")
+    func staleSession() {
+        let world = world(1)
+        world.resetsNext = 1
+        world.call(0, .sample(1), 1)
+        world.finish(0, 1)
+        #expect(world.nodes[0].outcome(of: one) != nil)
+        world.resetsNext = 2
+        world.call(0, .sample(2), 2)
+        world.finish(0, 2)
+        #expect(
+            world.nodes[0].failure(of: CallID(number: 2))
+                == .noProviderLeft(tried: 1, .hungUp))
+    }
+
     @Test("Often, it is asked less than others")
     func conduct() {
         let world = world(2)

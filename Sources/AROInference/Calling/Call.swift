@@ -36,6 +36,8 @@ struct Call {
     var tried: [PeerID] = []
     /// Of those tried the ones that were only asked: they may be asked again when others fail.
     var spared: [PeerID] = []
+    /// Providers that hung up before they had answered, and were asked once more.
+    var retried: [PeerID] = []
     var isSearchOver = false
     /// The attempts that may still answer.
     var attempts: [AttemptID] = []
@@ -62,7 +64,7 @@ struct Call {
         key = request.key.resumed(resumptions)
         self.body = body
         requestHash = Self.hash(of: request, body)
-        (tried, spared) = ([provider], [])
+        (tried, spared, retried) = ([provider], [], [])
         failures = FailureTally()
         isSearchOver = false
         decidesAt = nil
@@ -95,6 +97,14 @@ struct Call {
                 && (candidate.peer == nil || candidate.offer == nil
                     || candidate.offer!.price.isWithin(request.priceMax))
         }
+    }
+
+    /// A stream that ends before any answer had a session that the provider had forgotten, most
+    /// often: it is asked again, once, over a new one.
+    mutating func retry(_ provider: PeerID) {
+        guard !retried.contains(provider) else { return }
+        retried.append(provider)
+        tried.removeAll { $0 == provider }
     }
 
     /// Those who were only asked may be asked again.

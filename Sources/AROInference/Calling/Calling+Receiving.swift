@@ -231,6 +231,7 @@ extension Calling {
         switch calls[i].phase {
         case .choosing:
             calls[i].failures.add(reason)
+            if reason == .hungUp, !attempt.isAnswered { calls[i].retry(attempt.provider) }
             drive(call, at: now)
         case .streaming(attempt.id): interrupted(i, attempt, reason, at: now)
         case .streaming, .interrupted: break
