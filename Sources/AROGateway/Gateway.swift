@@ -23,7 +23,7 @@ public final class Gateway: Sendable {
 
     /// Starts to serve; close it before the node shuts down.
     ///
-    /// - Parameter inference: answers calls of models; nil where nobody does yet.
+    /// - Parameter inference: answers calls of models; nil for the node, which pays nothing.
     /// - Throws: ``GatewayFailure``.
     public static func start(
         _ configuration: GatewayConfiguration, node: NodeHandle,
@@ -35,7 +35,7 @@ public final class Gateway: Sendable {
         }
         let token = try ControlToken(in: node.dataDirectory)
         let desk = Desk(
-            configuration, node: node, inference: inference ?? UnservedInference(node: node),
+            configuration, node: node, inference: inference ?? NetworkInference(node: node),
             token, logger: logger)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         // What it logs is of no use to the node's owner; what matters is counted.

@@ -32,19 +32,3 @@ extension OfferedModel {
         return models.values.sorted { $0.name < $1.name }
     }
 }
-
-/// Nobody carries calls: models are known, and calling one says so.
-struct UnservedInference: InferenceServing {
-    let node: NodeHandle
-
-    func models() async throws -> [OfferedModel] {
-        OfferedModel.list(try await node.members())
-    }
-
-    func call(_ request: InferenceRequest) async throws -> any InferenceCall {
-        guard try await models().contains(where: { $0.name == request.model }) else {
-            throw InferenceFailure.modelNotFound(request.model)
-        }
-        throw InferenceFailure.unavailable("this node does not call models of others")
-    }
-}

@@ -48,6 +48,9 @@ public struct InferenceRequest: Sendable {
     /// Content that the provider gives to the model.
     public var context: [CID] = []
     public var timeLimit = Duration.seconds(600)
+    /// What calls of one conversation have in common: they go to the same provider while it may still
+    /// hold the prefix.
+    public var conversation: [UInt8]?
 
     public init(
         endpoint: InferenceEndpoint, model: String, body: [UInt8], isStreamed: Bool, key: String

@@ -1,7 +1,9 @@
 /// The gateway's calls, carried by the node: to whichever provider of the network it chooses, or to the model
 /// servers behind the node itself.
 
+import AROCrypto
 import AROInference
+import ARONode
 import AROPrimitives
 import ARORuntime
 import AROWire
@@ -34,6 +36,7 @@ public struct NetworkInference: InferenceServing {
         call.deadline = .nanoseconds(
             request.timeLimit.components.seconds * 1_000_000_000
                 + request.timeLimit.components.attoseconds / 1_000_000_000)
+        call.conversation = request.conversation.map { SHA256Digest.of($0) }
         return NetworkCall(node.call(call))
     }
 }
@@ -58,8 +61,11 @@ private final class NetworkCall: InferenceCall, @unchecked Sendable {
             case .output(let bytes)?: return .output(bytes)
             case .interrupted(let interruption)?: return .interrupted("\(interruption.reason)")
             case .failed(let failure)?: throw failure
-            case .finished?, nil: return nil
+            case .finished?: return nil
+            case nil: throw InferenceFailure.interrupted("the node ended the call")
             }
+        } catch let failure as RequestFailure {
+            throw InferenceFailure.unavailable("\(failure)")
         } catch let failure as CallFailure {
             throw InferenceFailure(failure)
         }

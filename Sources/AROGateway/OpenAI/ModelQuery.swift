@@ -94,7 +94,16 @@ struct ModelQuery: Sendable {
             endpoint: endpoint, model: model, body: body.bytes,
             isStreamed: endpoint != .embeddings, key: key)
         request.context = context
+        request.conversation = conversation
         return request
+    }
+
+    /// How a conversation begins: what the system says, and the user first.
+    private var conversation: [UInt8]? {
+        guard let messages = body["messages"]?.array,
+            let first = messages.firstIndex(where: { $0["role"] == "user" })
+        else { return nil }
+        return Array(model.utf8) + JSON.array(Array(messages[...first])).bytes
     }
 
     /// What another provider is asked to go on with `text`; nil where nobody could do that so that the
