@@ -13,7 +13,8 @@ import AROCrypto
 import AROWire
 
 public struct Kademlia: ~Copyable {
-    public let configuration: KademliaConfiguration
+    let shared: Shared<KademliaConfiguration>
+    public var configuration: KademliaConfiguration { shared.value }
     public let local: PeerID
     /// Whether we answer others, keep records and may be told to others.
     public let serves: Bool
@@ -43,7 +44,18 @@ public struct Kademlia: ~Copyable {
         configuration: KademliaConfiguration = KademliaConfiguration(), local: PeerID,
         serves: Bool = true, generator: Generator, at now: Instant, wallClock: UnixTime
     ) {
-        self.configuration = configuration
+        self.init(
+            Shared(configuration), local: local, serves: serves, generator: generator, at: now,
+            wallClock: wallClock)
+    }
+
+    /// - Parameter shared: kept, and not copied.
+    package init(
+        _ shared: Shared<KademliaConfiguration>, local: PeerID, serves: Bool,
+        generator: Generator, at now: Instant, wallClock: UnixTime
+    ) {
+        let configuration = shared.value
+        self.shared = shared
         self.local = local
         self.serves = serves
         self.generator = generator
@@ -65,8 +77,12 @@ public struct Kademlia: ~Copyable {
         next = earliest(next, expiryAt)
         guard mayWorkUnasked else { return next }
         next = earliest(next, publications.nextDue)
-        return earliest(next, table.leastTouched.at + configuration.refreshInterval)
+        return earliest(next, table.leastTouched.at + shared.value.refreshInterval)
     }
+
+    /// ``nextDeadline`` for who asks after every input: a borrowed value of this size is copied for
+    /// a call, a mutable one is not.
+    package mutating func dueNext() -> Instant? { nextDeadline }
 
     public mutating func deadlinePassed(
         at now: Instant, book: inout PeerBook, identity: borrowing Identity,

@@ -62,10 +62,14 @@ struct RoutingTable: Sendable {
     private(set) var spares: [Entry] = []
     /// When something in the range of each bucket was last looked up.
     private(set) var touched: [Instant]
+    /// The bucket that waited longest for a look-up, and since when. Kept, as it is asked for after
+    /// every input.
+    private(set) var leastTouched: (bucket: Int, at: Instant)
 
     init(local: DHTKey, at now: Instant) {
         self.local = local
         touched = [now]
+        leastTouched = (0, now)
     }
 
     var count: Int { entries.count }
@@ -147,15 +151,13 @@ struct RoutingTable: Sendable {
 
     // MARK: Refreshing
 
-    mutating func touch(_ key: DHTKey, at now: Instant) { touched[bucketIndex(of: key)] = now }
+    mutating func touch(_ key: DHTKey, at now: Instant) { touch(bucket: bucketIndex(of: key), at: now) }
 
-    mutating func touch(bucket i: Int, at now: Instant) { touched[i] = now }
-
-    /// The bucket that waited longest for a look-up, and since when.
-    var leastTouched: (bucket: Int, at: Instant) {
+    mutating func touch(bucket i: Int, at now: Instant) {
+        touched[i] = now
         var best = 0
         for i in touched.indices where touched[i] < touched[best] { best = i }
-        return (best, touched[best])
+        leastTouched = (best, touched[best])
     }
 
     /// A random key in the range of a bucket; ourselves for the last one, where the neighbours

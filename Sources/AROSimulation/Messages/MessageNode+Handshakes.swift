@@ -31,8 +31,6 @@ struct PlainAnswer {
     var peer: PeerHandle
     var session: UInt32
     var rider: [UInt8]
-    /// Of a dial: the session begins with the completion.
-    var isDial: Bool
     var at: Instant
     var transmissions = 1
 }
@@ -205,14 +203,12 @@ extension MessageNode {
     ) {
         let peer = packet.sender
         guard peer != handle else { return }
+        guard packet.kind == .initiation else {
+            return dialed(packet, from: address, at: now, into: &outbox)
+        }
         if let i = answers.firstIndex(where: { $0.session == packet.session && $0.peer == peer }) {
             answers[i].transmissions += 1
             return respond(answers[i], to: address, into: &outbox)
-        }
-        guard packet.kind == .initiation else {
-            remember(
-                PlainAnswer(peer: peer, session: packet.session, rider: [], isDial: true, at: now))
-            return post(.dialResponse, packet.session, to: address, into: &outbox)
         }
         var waiting: PlainAttempt?
         if let a = attempts.firstIndex(where: { $0.peer == peer }) {
@@ -236,10 +232,11 @@ extension MessageNode {
         if let first = waiting?.first, !first.isEmpty { ride(first.span.bytes) }
         carry(at: now, into: &outbox)
         let answer = PlainAnswer(
-            peer: peer, session: packet.session, rider: rider, isDial: false, at: now)
+            peer: peer, session: packet.session, rider: rider, at: now)
         respond(answer, to: address, into: &outbox)
         answered(peer, at: now, into: &outbox)
-        remember(answer)
+        forgetAnswers(at: now)
+        answers.append(answer)
         if let waiting { sendWaiting(waiting, to: peer, at: now, into: &outbox) }
     }
 
@@ -247,8 +244,24 @@ extension MessageNode {
         _ answer: PlainAnswer, to address: SocketAddress, into outbox: inout Outbox
     ) {
         post(
-            answer.isDial ? .dialResponse : .response, answer.session, answer.rider.span.bytes,
-            isFrames: true, to: address, into: &outbox)
+            .response, answer.session, answer.rider.span.bytes, isFrames: true, to: address,
+            into: &outbox)
+    }
+
+    private mutating func dialed(
+        _ packet: PlainPacket, from address: SocketAddress, at now: Instant,
+        into outbox: inout Outbox
+    ) {
+        if let i = dialAnswers.firstIndex(where: {
+            $0.session == packet.session && $0.peer == packet.sender
+        }) {
+            dialAnswers[i].transmissions += 1
+        } else {
+            forgetAnswers(at: now)
+            dialAnswers.append(
+                PlainAnswer(peer: packet.sender, session: packet.session, rider: [], at: now))
+        }
+        post(.dialResponse, packet.session, to: address, into: &outbox)
     }
 
     /// The packet that ends our part of a handshake is written: what did not fit follows.
@@ -263,21 +276,21 @@ extension MessageNode {
         }
     }
 
-    private mutating func remember(_ answer: PlainAnswer) {
-        forgetAnswers(at: answer.at)
-        answers.append(answer)
-    }
-
     private mutating func forgetAnswers(at now: Instant) {
         let oldest = now - limits.handshakeTimeout
-        let stale = answers.prefix { $0.at <= oldest }.count
-        if stale > 0 { answers.removeFirst(stale) }
+        func forget(_ answers: inout [PlainAnswer]) {
+            let stale = answers.prefix { $0.at <= oldest }.count
+            if stale > 0 { answers.removeFirst(stale) }
+        }
+        forget(&answers)
+        forget(&dialAnswers)
     }
 
     /// Gives memory back that only a burst of handshakes needed.
     mutating func tidy(at now: Instant) {
         forgetAnswers(at: now)
         if answers.isEmpty { answers = [] }
+        if dialAnswers.isEmpty { dialAnswers = [] }
         if attempts.isEmpty { attempts = [] }
         sessions.tidy(lifetimes, at: now)
     }
@@ -287,14 +300,14 @@ extension MessageNode {
         _ packet: PlainPacket, from address: SocketAddress, at now: Instant,
         into outbox: inout Outbox
     ) {
-        guard !answers.isEmpty,
-            let a = answers.firstIndex(where: {
-                $0.session == packet.session && $0.peer == packet.sender && $0.isDial
+        guard !dialAnswers.isEmpty,
+            let a = dialAnswers.firstIndex(where: {
+                $0.session == packet.session && $0.peer == packet.sender
             })
         else { return }
         post(.confirmation, packet.session, to: address, into: &outbox)
         commons.heard(packet.sender, at: address)
-        let answer = answers.remove(at: a)
+        let answer = dialAnswers.remove(at: a)
         guard establish(packet, isProven: true, at: now) else { return }
         tell(
             .peerConnected(
@@ -348,8 +361,9 @@ extension MessageNode {
     private mutating func heard(
         _ packet: PlainPacket, _ i: Int, from address: SocketAddress, at now: Instant
     ) {
+        let wasProven = sessions.rows[i].isProven
         sessions.received(i, at: now)
-        if let a = answers.firstIndex(where: {
+        if !wasProven, let a = answers.firstIndex(where: {
             $0.peer == packet.sender && $0.session == packet.session
         }) {
             answers.remove(at: a)

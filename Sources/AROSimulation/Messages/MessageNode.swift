@@ -22,6 +22,10 @@ public struct MessageNode: ~Copyable {
     var attempts: [PlainAttempt] = []
     /// Responses that the initiator may not have received.
     var answers: [PlainAnswer] = []
+    /// Those to dials, which begin no session yet.
+    var dialAnswers: [PlainAnswer] = []
+    /// Kept, as it is asked for after every input.
+    public private(set) var nextDeadline: Wake?
     /// The peer whose handshake is being answered: what it is told now rides in the response.
     var answering: PeerHandle?
     var rider: [UInt8] = []
@@ -43,7 +47,7 @@ public struct MessageNode: ~Copyable {
     public internal(set) var lastPostHops = 0
 
     /// - Parameter configuration: what its participant runs with, where that is not the others'.
-    init(_ birth: Birth, _ commons: Commons, _ configuration: Configuration? = nil) {
+    init(_ birth: Birth, _ commons: Commons, _ configuration: SharedConfiguration? = nil) {
         var entropy = Entropy(seed: birth.identitySeed)
         let identity = Identity(from: &entropy)
         var generator = Generator(seed: birth.chanceSeed)
@@ -52,15 +56,16 @@ public struct MessageNode: ~Copyable {
         self.commons = commons
         chance = generator.fork("transport")
         handshakeTimes = PopulationTime(
-            first: commons.configuration.transport.endpoint.handshakeRetransmitMax)
+            first: commons.endpoint.handshakeRetransmitMax)
         participant = Participant(
             configuration: configuration ?? commons.configuration, identity: identity,
             seed: generator.next(), pool: commons.statements,
             at: birth.now, wallClock: birth.wallClock)
+        settle()
     }
 
     var lifetimes: SessionLimits { commons.sessionLimits }
-    var limits: EndpointConfiguration { commons.configuration.transport.endpoint }
+    var limits: EndpointConfiguration { commons.endpoint }
 
     /// Looks at the participant, with the peer book that its handles belong to.
     public func withParticipant<R>(
@@ -132,15 +137,17 @@ extension MessageNode: Inhabitant {
             closeAll(at: now, into: &outbox)
         }
         carry(at: now, into: &outbox)
+        settle()
     }
 
     public mutating func flush(at now: Instant, into outbox: inout Outbox) {}
 
-    public var nextDeadline: Wake? {
-        let wake = participant.nextDeadline
-        guard let at = attemptDeadline else { return wake }
-        guard let wake, wake.at <= at else { return Wake(at: at, reason: .transport) }
-        return wake
+    /// Every call ends with it.
+    mutating func settle() {
+        nextDeadline = participant.nextDeadline
+        guard let at = attemptDeadline else { return }
+        if let wake = nextDeadline, wake.at <= at { return }
+        nextDeadline = Wake(at: at, reason: .transport)
     }
 
     mutating func tell(_ input: borrowing ParticipantInput, at now: Instant) {
@@ -249,7 +256,7 @@ extension MessageNode: Inhabitant {
         isFrames: Bool = false, to address: SocketAddress, into outbox: inout Outbox
     ) {
         PlainPacket(
-            kind, from: handle, session: session, servesDHT: commons.configuration.servesDHT
+            kind, from: handle, session: session, servesDHT: commons.servesDHT
         ).append(
             content, isFrames: isFrames, introduction: commons.introductionByteCount,
             to: address, into: &outbox.packets)
@@ -285,7 +292,7 @@ extension World where Resident == MessageNode {
     ) -> World<MessageNode> {
         let commons = Commons(configuration: configuration)
         return World(seed: seed, network: network, disk: disk) {
-            MessageNode($0, commons, cohorts.configuration(of: $0.node))
+            MessageNode($0, commons, cohorts.sharedConfiguration(of: $0.node))
         }
     }
 }

@@ -35,7 +35,8 @@ extension World where Resident == MessageNode {
             add("sessions", resident.pointee.sessions.heapByteCount)
             add(
                 "handshakes",
-                resident.pointee.attempts.heapByteCount + resident.pointee.answers.heapByteCount)
+                resident.pointee.attempts.heapByteCount + resident.pointee.answers.heapByteCount
+                    + resident.pointee.dialAnswers.heapByteCount)
             if isFirst { add("statements, shared", resident.pointee.commons.statements.byteCount) }
             if isFirst { add("peer book, shared", resident.pointee.commons.book.heapByteCount) }
             isFirst = false
