@@ -51,7 +51,8 @@ public struct Participant: ~Copyable {
         var generator = Generator(seed: seed)
         id = identity.id
         kademlia = Kademlia(
-            parts.kademlia, local: identity.id, serves: configuration.servesDHT, generator: generator.fork("kademlia"), at: now,
+            parts.kademlia, local: identity.id, serves: configuration.servesDHT,
+            generator: generator.fork("kademlia"), at: now,
             wallClock: wallClock)
         exchange = Exchange(
             parts.exchange, generator: generator.fork("exchange"))

@@ -1,5 +1,5 @@
 /// How many participants fit, and how fast they go: a world of messages in which nodes join through
-/// one of them within a minute, settle for another, then gossip with nothing to do, and then look
+/// one of them within a minute (5,000 a second where they are more), settle for another, then gossip with nothing to do, and then look
 /// keys up, evenly within a minute. Processor time and memory are the process's own.
 
 import ARONode
@@ -91,19 +91,25 @@ public struct ParticipantBenchmark: Sendable, CustomStringConvertible {
         trace = world.trace
     }
 
-    private static let joinSpan = Duration.seconds(60)
+    /// A minute, or what lets no more than so many nodes begin in a second.
+    private var joinSpan: Duration {
+        max(.seconds(60), .seconds(Int64(options.nodes / Self.joinsPerSecondMax)))
+    }
+
+    private static let joinsPerSecondMax = 5_000
+    private static let settling = Duration.seconds(60)
     private static let lookupSpan = Duration.seconds(60)
 
     private mutating func join(_ world: inout World<MessageNode>, _ chance: inout Generator) {
         joined = 1
         world.addNode()
         for i in 1..<options.nodes {
-            let at = Instant.origin + Self.joinSpan * Int64(i) / Int64(options.nodes)
+            let at = Instant.origin + joinSpan * Int64(i) / Int64(options.nodes)
             while let happening = world.advance(to: at) { note(happening) }
             let node = world.addNode()
             _ = world.request(.join([world.address(of: chance.below(i))]), of: node)
         }
-        let settled = world.now + Self.joinSpan
+        let settled = world.now + Self.settling
         while let happening = world.advance(to: settled) { note(happening) }
     }
 

@@ -220,7 +220,7 @@ public struct Kademlia: ~Copyable {
     /// Ends an operation without an event. What it was to publish is tried again later.
     public mutating func cancel(_ id: OperationID, at now: Instant) {
         guard let i = operations.firstIndex(where: { $0.id == id }) else { return }
-        let operation = operations.remove(at: i)
+        let operation = takeOperation(i)
         requests.ended(id, lifetime: configuration.requestLifetime)
         if case .place = operation.goal { placed(operation.key, held: 0, at: now) }
     }
@@ -264,14 +264,26 @@ public struct Kademlia: ~Copyable {
 
     /// Renewals and refreshes need peers, and wait for each other.
     var mayWorkUnasked: Bool {
-        table.count > 0 && rescue == nil && backgroundCount < configuration.backgroundMax
+        table.count > 0 && rescue == nil
+            && (operations.isEmpty || backgroundCount < shared.value.backgroundMax)
     }
 
-    private var backgroundCount: Int { operations.reduce(0) { $0 + ($1.isBackground ? 1 : 0) } }
+    private var backgroundCount: Int {
+        var count = 0
+        for i in operations.indices where operations[i].isBackground { count += 1 }
+        return count
+    }
 
     mutating func nextID() -> OperationID {
         lastOperation &+= 1
         return OperationID(number: lastOperation)
+    }
+
+    /// Only a burst of look-ups needs the room of many.
+    mutating func takeOperation(_ i: Int) -> Operation {
+        let operation = operations.remove(at: i)
+        if operations.isEmpty { operations = [] }
+        return operation
     }
 
     mutating func refuse(

@@ -111,6 +111,8 @@ struct RoutingTable: Sendable {
     // MARK: Storage
 
     mutating func append(_ entry: Entry, toBucket i: Int) {
+        // Doubled room would stay half empty: tables hardly grow once they are made.
+        if entries.count == entries.capacity { entries.reserveCapacity(entries.count + 20) }
         entries.insert(entry, at: Int(ends[i]))
         for j in i..<ends.count { ends[j] += 1 }
     }
@@ -126,16 +128,17 @@ struct RoutingTable: Sendable {
         let last = ends.count - 1
         let range = bucket(last)
         var near: [Entry] = []
-        var far: [Entry] = []
+        var middle = range.lowerBound
         for i in range {
             if Int(entries[i].shared) > last {
                 near.append(entries[i])
             } else {
-                far.append(entries[i])
+                entries[middle] = entries[i]
+                middle += 1
             }
         }
-        entries.replaceSubrange(range, with: far + near)
-        ends[last] = UInt16(range.lowerBound + far.count)
+        for (i, entry) in near.enumerated() { entries[middle + i] = entry }
+        ends[last] = UInt16(middle)
         ends.append(UInt16(range.upperBound))
         touched.append(touched[last])
     }
@@ -151,7 +154,9 @@ struct RoutingTable: Sendable {
 
     // MARK: Refreshing
 
-    mutating func touch(_ key: DHTKey, at now: Instant) { touch(bucket: bucketIndex(of: key), at: now) }
+    mutating func touch(_ key: DHTKey, at now: Instant) {
+        touch(bucket: bucketIndex(of: key), at: now)
+    }
 
     mutating func touch(bucket i: Int, at now: Instant) {
         touched[i] = now

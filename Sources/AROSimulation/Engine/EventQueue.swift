@@ -35,6 +35,10 @@ struct EventQueue<Payload>: ~Copyable {
         free.deallocate()
     }
 
+    var heapByteCount: Int {
+        capacity * (16 + MemoryLayout<Payload>.stride + MemoryLayout<UInt32>.stride)
+    }
+
     /// When the next event is due, in nanoseconds; nil where nothing is pending.
     var nextTime: Int64? { count == 0 ? nil : Int64(truncatingIfNeeded: keys[0] >> 64) }
 

@@ -15,6 +15,8 @@ final class Commons {
     var outbox = ParticipantOutbox()
     var underWay = ParticipantOutbox()
     var scratch = ParticipantScratch()
+    /// Responses of all nodes that their initiators may not have received.
+    var responses = Responses()
     /// Copies of the scenario's posts, by all nodes.
     var posts = PostCopies()
     /// Announcements that a node has verified already.

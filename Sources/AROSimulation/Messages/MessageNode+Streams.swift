@@ -60,7 +60,7 @@ extension MessageNode {
         guard let i = sessions.find(peer, lifetimes, at: now) else {
             return connect(to: peer, first: RawSpan(), stream: token, at: now, into: &outbox)
         }
-        guard !sessions.rows[i].isConnecting else {
+        guard !sessions[i].isConnecting else {
             if let a = attempts.firstIndex(where: { $0.peer == peer }) {
                 attempts[a].streams.append(token)
             }
@@ -69,7 +69,7 @@ extension MessageNode {
         lastStream += 1
         streams.append(
             PlainStream(
-                token: token, peer: peer, session: sessions.rows[i].number, number: lastStream,
+                token: token, peer: peer, session: sessions[i].number, number: lastStream,
                 isOurs: true))
         tell(.streamOpened(token, room: highWater), at: now)
     }

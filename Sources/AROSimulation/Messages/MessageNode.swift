@@ -20,9 +20,8 @@ public struct MessageNode: ~Copyable {
     var participant: Participant
     var sessions = PlainSessions()
     var attempts: [PlainAttempt] = []
-    /// Responses that the initiator may not have received.
-    var answers: [PlainAnswer] = []
-    /// Those to dials, which begin no session yet.
+    let life: UInt32
+    /// Responses to dials, which begin no session yet.
     var dialAnswers: [PlainAnswer] = []
     /// Kept, as it is asked for after every input.
     public private(set) var nextDeadline: Wake?
@@ -54,6 +53,7 @@ public struct MessageNode: ~Copyable {
         id = identity.id
         handle = commons.register(identity.id, as: birth.node, at: birth.address)
         self.commons = commons
+        life = UInt32(birth.life)
         chance = generator.fork("transport")
         handshakeTimes = PopulationTime(
             first: commons.endpoint.handshakeRetransmitMax)
@@ -214,7 +214,7 @@ extension MessageNode: Inhabitant {
         guard let i = sessions.find(peer, lifetimes, at: now) else {
             return connect(to: peer, first: message, at: now, into: &outbox)
         }
-        if sessions.rows[i].isConnecting {
+        if sessions[i].isConnecting {
             enqueue(message, for: peer)
         } else if peer == answering {
             ride(message)
@@ -225,10 +225,10 @@ extension MessageNode: Inhabitant {
 
     /// As a node with a transport does, but that the peer is not told.
     private mutating func hangUp(_ peer: PeerHandle, at now: Instant) {
-        guard let i = sessions.find(peer, lifetimes, at: now), !sessions.rows[i].isConnecting,
-            now - sessions.rows[i].activeAt >= ParticipantEffect.silenceOfTheDead
+        guard let i = sessions.find(peer, lifetimes, at: now), !sessions[i].isConnecting,
+            now - sessions[i].activeAt >= ParticipantEffect.silenceOfTheDead
         else { return }
-        let session = sessions.rows[i].number
+        let session = sessions[i].number
         sessions.remove(peer)
         dropStreams(with: peer, session: session, at: now)
     }
@@ -245,7 +245,7 @@ extension MessageNode: Inhabitant {
     mutating func sendData(
         _ message: RawSpan, _ i: Int, at now: Instant, into outbox: inout Outbox
     ) {
-        let session = sessions.rows[i]
+        let session = sessions[i]
         sessions.sent(i, at: now)
         guard let address = commons.book.address(session.peer) else { return }
         post(.data, session.number, message, to: address, into: &outbox)
