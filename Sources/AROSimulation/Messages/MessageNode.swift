@@ -142,6 +142,11 @@ extension MessageNode: Inhabitant {
 
     public mutating func flush(at now: Instant, into outbox: inout Outbox) {}
 
+    public mutating func prefetch() {
+        sessions.prefetch()
+        participant.forEachHotBuffer { Prefetch.ask($0.baseAddress!, $0.count) }
+    }
+
     /// Every call ends with it.
     mutating func settle() {
         nextDeadline = participant.nextDeadline

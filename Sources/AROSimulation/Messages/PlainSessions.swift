@@ -125,6 +125,16 @@ struct PlainSessions {
         table[i].hasSentSinceReceived = true
     }
 
+    /// Asks for where a search begins.
+    func prefetch() {
+        guard !peers.isEmpty else { return }
+        peers.withUnsafeBufferPointer { peers in
+            for eighth in 1..<8 {
+                Prefetch.ask(peers.baseAddress! + peers.count * eighth / 8, 1)
+            }
+        }
+    }
+
     var heapByteCount: Int { table.heapByteCount + peers.heapByteCount }
 
     /// The first place whose peer is not smaller.
