@@ -119,7 +119,10 @@ let package = Package(
         tests(of: "ARONode", foundation + protocols + ["AROSimulation"]),
         tests(of: "ARORuntime", node + ["ARO", "AROCommand"]),
         tests(of: "AROBackend", [nio, nioPosix, logging, httpClient, hummingbird]),
-        tests(of: "AROGateway", node + ["ARORuntime", "AROBackend", nio, httpClient]),
+        // Its commands are those of the `aro` that is built beside the tests.
+        tests(
+            of: "AROGateway",
+            node + ["ARORuntime", "AROBackend", "AROCommand", nio, httpClient]),
         tests(of: "AROSimulation", node),
 
         // Real processes of the `aro` that SwiftPM builds beside the tests; nothing is linked.

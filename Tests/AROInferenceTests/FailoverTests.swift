@@ -73,6 +73,21 @@ struct FailoverTests {
         #expect(balance?.callsUnsettled == 1)
     }
 
+    @Test("In the middle, and nobody else is there to go on, the reason is why it was lost")
+    func nobodyLeft() throws {
+        let world = world(1)
+        world.call(0, .sample())
+        world.run(until: .origin + .seconds(5)) { world.nodes[0].text(of: one).count >= 100 }
+        world.kill(1)
+        world.run(until: world.now + .seconds(5)) { !world.nodes[0].interruptions.isEmpty }
+        let interruption = try #require(world.nodes[0].interruptions.first)
+        world.resume(0, Array("hello, and what was said".utf8))
+        world.finish(0)
+        #expect(
+            world.nodes[0].failure(of: one)
+                == .interrupted(provider: world.nodes[1].id, interruption.reason))
+    }
+
     @Test("In the middle, and the user says nothing, the call fails with the reason")
     func notResumed() throws {
         let world = world(1)

@@ -5,7 +5,7 @@ import AROBackend
 import AROWire
 import HTTPTypes
 
-struct ModelQuery: Sendable {
+package struct ModelQuery: Sendable {
     var endpoint: InferenceEndpoint
     var model: String
     /// What the model is asked: always as a stream, where there is such a thing.
@@ -19,7 +19,7 @@ struct ModelQuery: Sendable {
     /// CIDs of `aro_context` in one request, as a frame between nodes holds them.
     private static let contextMax = 16
 
-    init(
+    package init(
         _ document: JSON, _ endpoint: InferenceEndpoint, key: String?
     ) throws(GatewayError) {
         guard case .object = document else { throw Self.wrong("the body must be an object") }
