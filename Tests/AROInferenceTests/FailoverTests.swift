@@ -180,6 +180,30 @@ struct FailoverTests {
         #expect(world.nodes[0].interruptions.first?.reason == .silent)
     }
 
+    @Test("By falling silent before its answer begins, it is given up, and another is asked")
+    func silentBeforeFirst() {
+        let world = world(2) { $0.hedgeBurst = 0 }
+        for n in 1...2 { world.nodes[n].server.firstEvent = .seconds(60) }
+        world.call(0, .sample())
+        world.run(for: .seconds(2))
+        let gone = world.nodes[1].server.jobs.isEmpty ? 2 : 1
+        world.kill(gone, noticedAfter: .hours(1))
+        world.run(for: .seconds(8))
+        #expect(!world.nodes[3 - gone].server.jobs.isEmpty)
+    }
+
+    @Test("Which is slow but there, it is waited for, before its answer and in the middle of it")
+    func slow() {
+        let world = world(1)
+        world.nodes[1].server.firstEvent = .seconds(25)
+        world.nodes[1].server.eventInterval = .seconds(12)
+        world.nodes[1].server.eventCount = 4
+        world.call(0, .sample())
+        world.finish(0)
+        #expect(world.nodes[0].outcome(of: one) != nil)
+        #expect(world.nodes[0].interruptions.isEmpty)
+    }
+
     @Test("A conversation stays with its provider while that is there")
     func sticky() {
         let world = world(6)

@@ -494,6 +494,7 @@ private let inferenceKeys = Keys<InferenceConfiguration>(
         ("bodyTimeout", \.bodyTimeout), ("runTimeMax", \.runTimeMax),
         ("firstEventTimeout", \.firstEventTimeout), ("backendSilence", \.backendSilence),
         ("stallTimeout", \.stallTimeout), ("settleTimeout", \.settleTimeout),
+        ("reassureAfter", \.reassureAfter),
         ("replayFor", \.replayFor),
     ])
 
