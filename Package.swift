@@ -84,11 +84,12 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ]),
-        core("ARO", node + ["ARORuntime"]),
-
         // HTTP: a client of model servers, and the face that agents use.
         core("AROBackend", [nio, httpClient]),
         core("AROGateway", node + ["ARORuntime", "AROBackend", nio, logging, hummingbird]),
+
+        // The library's name.
+        core("ARO", node + ["ARORuntime", "AROBackend", "AROGateway", logging]),
 
         .executableTarget(
             name: "AROCommand",
@@ -122,7 +123,7 @@ let package = Package(
         // Its commands are those of the `aro` that is built beside the tests.
         tests(
             of: "AROGateway",
-            node + ["ARORuntime", "AROBackend", "AROCommand", nio, httpClient]),
+            node + ["ARO", "ARORuntime", "AROBackend", "AROCommand", nio, httpClient]),
         tests(of: "AROSimulation", node),
 
         // Real processes of the `aro` that SwiftPM builds beside the tests; nothing is linked.

@@ -3,7 +3,9 @@
 import ARO
 import AROBackend
 import AROGateway
+import AROCrypto
 import AROInference
+import AROPrimitives
 import AROWire
 import ArgumentParser
 import Foundation
@@ -44,7 +46,8 @@ struct InferCommand: AsyncParsableCommand {
         name: .customLong("pay-input"),
         help: ArgumentHelp(
             "Millionths of the unit of account that a million tokens of the prompt may cost.",
-            discussion: "Without it, what the node was started with.", valueName: "n"))
+            discussion: "Without this and the next, what the node was started with.", valueName: "n"
+        ))
     var payInput: UInt64?
 
     @Option(
@@ -73,17 +76,13 @@ struct InferCommand: AsyncParsableCommand {
 
     func run() async throws {
         let began = ContinuousClock.now
-        let query = try self.query(try document)
-        let serving = ControlInference(
-            dataDirectory: node.path, provider: provider.map { "\($0)" }, deadline: deadline,
-            priceMax: (payInput, payOutput))
+        let serving = ControlInference(dataDirectory: node.path)
         let reply: ModelReply
         var first: Swift.Duration?
         do {
-            reply = try await ModelReply(query, serving, CallLog())
+            reply = try await ModelReply(try request.query(), serving, CallLog())
             while let chunk = try await reply.chunk() {
-                let text = chunk["choices"]?[0]?["delta"]?["content"]?.string ?? ""
-                guard !text.isEmpty else { continue }
+                guard let text = chunk.deltaText else { continue }
                 first = first ?? ContinuousClock.now - began
                 if !json.isOn { try Terminal.write(Array(text.utf8)) }
             }
@@ -96,35 +95,23 @@ struct InferCommand: AsyncParsableCommand {
         if verbose { summarise(serving, first, ContinuousClock.now - began) }
     }
 
-    private func query(_ document: JSON) throws -> ModelQuery {
-        do throws(GatewayError) {
-            return try ModelQuery(document, .chatCompletions, key: key)
-        } catch { throw CommandFailure(.usage, error.message) }
-    }
-
-    private var document: JSON {
+    private var request: ChatRequest {
         get throws {
             var text = prompt.joined(separator: " ")
             if prompt.isEmpty {
                 text = String(
                     decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
             }
-            guard !text.isEmpty else {
-                throw CommandFailure(.usage, "there is no question")
+            guard !text.isEmpty else { throw CommandFailure(.usage, "there is no question") }
+            var request = ChatRequest(model: model, messages: [.user(text)])
+            if let system { request.messages.insert(.system(system), at: 0) }
+            (request.tokensMax, request.temperature) = (tokensMax, temperature)
+            (request.context, request.key, request.provider) = (context, key, provider)
+            request.timeLimit = .seconds(deadline)
+            if payInput != nil || payOutput != nil {
+                request.priceMax = TokenPrice(input: payInput ?? 0, output: payOutput ?? 0)
             }
-            var messages: [JSON] = [["role": "user", "content": .string(text)]]
-            if let system {
-                messages.insert(["role": "system", "content": .string(system)], at: 0)
-            }
-            var document: JSON = [
-                "model": .string(model), "messages": .array(messages), "stream": true,
-            ]
-            if let tokensMax { document["max_tokens"] = .integer(Int64(tokensMax)) }
-            if let temperature { document["temperature"] = .number(temperature) }
-            if !context.isEmpty {
-                document["aro_context"] = .array(context.map { .string("\($0)") })
-            }
-            return document
+            return request
         }
     }
 
@@ -162,19 +149,10 @@ extension Swift.Duration {
 /// The models behind the node of a data directory, over its control channel. For one call.
 private final class ControlInference: InferenceServing, @unchecked Sendable {
     let dataDirectory: String
-    let provider: String?
-    let deadline: Double
-    let priceMax: (input: UInt64?, output: UInt64?)
     /// Once the call has ended well.
     fileprivate(set) var receipt: ReceiptReport?
 
-    init(
-        dataDirectory: String, provider: String?, deadline: Double,
-        priceMax: (input: UInt64?, output: UInt64?)
-    ) {
-        (self.dataDirectory, self.provider) = (dataDirectory, provider)
-        (self.deadline, self.priceMax) = (deadline, priceMax)
-    }
+    init(dataDirectory: String) { self.dataDirectory = dataDirectory }
 
     func models() async throws -> [OfferedModel] { [] }
 
@@ -183,8 +161,12 @@ private final class ControlInference: InferenceServing, @unchecked Sendable {
             model: request.model, endpoint: CallEndpoint.chatCompletions.rawValue,
             isStreamed: request.isStreamed, key: request.key)
         question.context = request.context.map { "\($0)" }
-        (question.deadlineSeconds, question.provider) = (deadline, provider)
-        (question.inputPriceMax, question.outputPriceMax) = priceMax
+        question.deadlineSeconds = request.timeLimit.seconds
+        question.provider = request.provider.map { "\($0)" }
+        (question.inputPriceMax, question.outputPriceMax) = (
+            request.priceMax?.input, request.priceMax?.output
+        )
+        question.conversation = request.conversation.map { Hex.encode(SHA256Digest.of($0).bytes) }
         let client = try ControlClient(dataDirectory: dataDirectory, .call(question))
         client.output = STDOUT_FILENO
         let call = ControlCall(client, self)

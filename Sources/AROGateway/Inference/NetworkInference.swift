@@ -28,7 +28,8 @@ public struct NetworkInference: InferenceServing {
             endpoint: CallEndpoint(request.endpoint), isStreamed: request.isStreamed,
             body: request.body)
         call.context = request.context
-        call.priceMax = node.priceMax
+        call.priceMax = request.priceMax ?? node.priceMax
+        call.provider = request.provider
         call.deadline = .nanoseconds(
             request.timeLimit.components.seconds * 1_000_000_000
                 + request.timeLimit.components.attoseconds / 1_000_000_000)

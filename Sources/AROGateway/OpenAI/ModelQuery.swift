@@ -2,6 +2,7 @@
 /// the model.
 
 import AROBackend
+import AROPrimitives
 import AROWire
 import HTTPTypes
 
@@ -15,6 +16,11 @@ package struct ModelQuery: Sendable {
     var wantsUsage: Bool
     var context: [CID]
     var key: String
+    /// nil for what the node's owner allows.
+    var priceMax: TokenPrice?
+    /// Only this peer is asked.
+    var provider: PeerID?
+    var timeLimit = Swift.Duration.seconds(600)
 
     /// CIDs of `aro_context` in one request, as a frame between nodes holds them.
     private static let contextMax = 16
@@ -94,6 +100,8 @@ package struct ModelQuery: Sendable {
             endpoint: endpoint, model: model, body: body.bytes,
             isStreamed: endpoint != .embeddings, key: key)
         request.context = context
+        (request.priceMax, request.provider) = (priceMax, provider)
+        request.timeLimit = timeLimit
         request.conversation = conversation
         return request
     }
