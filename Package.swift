@@ -107,7 +107,9 @@ let package = Package(
 
         // Run by hand: swift run -c release aro-bench
         .executableTarget(
-            name: "aro-bench", dependencies: node + ["ARORuntime", "ARO", arguments, logging],
+            name: "aro-bench",
+            dependencies: node
+                + ["ARORuntime", "AROBackend", "AROGateway", "ARO", arguments, logging],
             path: "Tests/Benchmarks", swiftSettings: settings),
 
         tests(of: "AROPrimitives"),

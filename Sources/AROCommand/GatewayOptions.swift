@@ -64,4 +64,17 @@ struct BackendOptions: ParsableArguments {
             }
         })
     var servers: [ModelServer] = []
+
+    @Option(
+        name: .customLong("backend-slots"),
+        help: ArgumentHelp(
+            "Calls at once for a model server that does not tell how many it takes.",
+            valueName: "n"))
+    var slots = Backends.slotsDefault
+
+    func validate() throws {
+        guard (1...Backends.slotsMax).contains(slots) else {
+            throw ValidationError("--backend-slots is 1 to \(Backends.slotsMax)")
+        }
+    }
 }

@@ -63,7 +63,8 @@ struct NodeCommand: AsyncParsableCommand {
         if !listen.isEmpty { configuration.listen = listen }
         payment.apply(to: &configuration)
         let backends = Backends(
-            backend.servers, price: payment.price, logger: configuration.logger)
+            backend.servers, price: payment.price, slots: backend.slots,
+            logger: configuration.logger)
         let desk = ModelDesk(backends)
         if !backend.servers.isEmpty { configuration.models = desk }
         let handle = try await NodeHandle.start(configuration)

@@ -92,6 +92,19 @@ public struct OfferedModel: Hashable, Sendable {
         public var outputPrice: UInt64
         /// By network coordinates.
         public var roundTripMilliseconds: Double?
+
+        public init(
+            name: String, slots: Int, slotsFree: Int, queued: Int, inputPrice: UInt64,
+            outputPrice: UInt64, roundTripMilliseconds: Double? = nil
+        ) {
+            (self.name, self.slots, self.slotsFree) = (name, slots, slotsFree)
+            (self.queued, self.inputPrice, self.outputPrice) = (queued, inputPrice, outputPrice)
+            self.roundTripMilliseconds = roundTripMilliseconds
+        }
+    }
+
+    public init(name: String, contextTokens: UInt64?, providers: [Provider]) {
+        (self.name, self.contextTokens, self.providers) = (name, contextTokens, providers)
     }
 }
 
