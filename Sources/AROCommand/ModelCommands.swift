@@ -18,7 +18,10 @@ struct ModelsCommand: ParsableCommand {
             rows.append(offer.row)
         }
         try Terminal.table(
-            ["MODEL", "CONTEXT", "FREE", "QUEUED", "PRICE IN/OUT", "PREDICTED", "PROVIDER"], rows)
+            [
+                "MODEL", "CONTEXT", "FREE", "QUEUED", "FIRST TOKEN", "PRICE IN/OUT", "PREDICTED",
+                "PROVIDER",
+            ], rows)
         guard rows.isEmpty, !json.isOn else { return }
         Terminal.error("nobody is known to offer a model; offer one by 'aro node --backend URL'\n")
     }
@@ -31,6 +34,7 @@ extension OfferReport {
             Terminal.plain(model.name),
             model.contextTokens == 0 ? "-" : "\(model.contextTokens)",
             "\(model.slotsFree) of \(model.slots)", "\(model.queued)",
+            model.firstTokenMilliseconds == 0 ? "-" : "\(model.firstTokenMilliseconds) ms",
             isFree
                 ? "free"
                 : "\(Format.amount(model.inputPrice))/\(Format.amount(model.outputPrice))",

@@ -51,12 +51,17 @@ extension MeasuredBandwidth {
 }
 
 extension ModelOffer {
-    /// Another model or price, a slot where there was none, the last slot gone, or a queue that
-    /// doubled or halved. A guess at what makes callers go elsewhere.
+    /// Another model or price, a slot where there was none, the last slot gone, a queue that doubled
+    /// or halved, or a model that became half as fast again or slow. A guess at what makes callers go elsewhere.
     fileprivate func differsMaterially(from old: ModelOffer) -> Bool {
         if name != old.name || contextTokens != old.contextTokens { return true }
         if inputPrice != old.inputPrice || outputPrice != old.outputPrice { return true }
         if slots != old.slots || (slotsFree == 0) != (old.slotsFree == 0) { return true }
+        let (quick, slow) = (
+            Int(min(firstTokenMilliseconds, old.firstTokenMilliseconds)),
+            Int(max(firstTokenMilliseconds, old.firstTokenMilliseconds))
+        )
+        if slow - quick >= 50, slow > quick * 3 / 2 { return true }
         let (short, long) = (Int(min(queued, old.queued)), Int(max(queued, old.queued)))
         return long - short >= 4 && long >= 2 * short
     }
