@@ -10,11 +10,15 @@ extension Offer {
     func differsMaterially(from old: Offer) -> Bool {
         if addresses != old.addresses { return true }
         // A newcomer learns of its translation and its coordinate within a second of its first
-        // statement, and each would go round the network: they go along with a renewal.
-        if nat != old.nat, old.nat != .unknown { return true }
+        // statement, and each would go round the network: they go along with a renewal. But who
+        // offers models is chosen by them from the first call on.
+        let isChosen = !models.isEmpty
+        if nat != old.nat, old.nat != .unknown || isChosen { return true }
         if servesDHT != old.servesDHT || software != old.software { return true }
         // Where a coordinate drifts to, renewals tell soon enough.
-        if coordinate == nil, old.coordinate != nil { return true }
+        if (coordinate == nil) != (old.coordinate == nil), old.coordinate != nil || isChosen {
+            return true
+        }
         return storage.differsMaterially(from: old.storage)
             || bandwidth.differsMaterially(from: old.bandwidth)
             || Self.differ(models, old.models)

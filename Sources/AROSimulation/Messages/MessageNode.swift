@@ -54,7 +54,8 @@ public struct MessageNode: ~Copyable {
         handshakeTimes = PopulationTime(
             first: commons.configuration.transport.endpoint.handshakeRetransmitMax)
         participant = Participant(
-            configuration: configuration ?? commons.configuration, identity: identity,
+            configuration: birth.placed(configuration ?? commons.configuration),
+            identity: identity,
             seed: generator.next(), pool: commons.statements,
             at: birth.now, wallClock: birth.wallClock)
     }

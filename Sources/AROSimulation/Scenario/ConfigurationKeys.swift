@@ -284,7 +284,7 @@ private let failureKeys = Keys<FailureConfiguration>(
         (
             "watchesMax",
             \.watchesMax
-        ),
+        ), ("visitsMax", \.visitsMax),
     ],
     longs: [
         ("timeoutRoundTrips", \.timeoutRoundTrips),

@@ -30,7 +30,8 @@ extension Node {
     fileprivate init(_ birth: Birth, _ configuration: Configuration, _ pool: StatementPool) {
         var identityEntropy = Entropy(seed: birth.identitySeed)
         self.init(
-            configuration: configuration, identity: Identity(from: &identityEntropy),
+            configuration: birth.placed(configuration),
+            identity: Identity(from: &identityEntropy),
             entropy: Entropy(seed: birth.entropySeed), seed: birth.chanceSeed, pool: pool,
             at: birth.now, wallClock: birth.wallClock)
     }
