@@ -63,6 +63,7 @@ let package = Package(
     targets: [
         .systemLibrary(
             name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+        .systemLibrary(name: "CPrefetch"),
 
         // The deterministic core: no Foundation, no NIO, no clock, no global chance.
         core("AROPrimitives"),
@@ -81,6 +82,7 @@ let package = Package(
         core(
             "AROSimulation",
             node + [
+                "CPrefetch",
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ]),

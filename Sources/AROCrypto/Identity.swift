@@ -151,7 +151,19 @@ public struct Identity: ~Copyable, Sendable {
         try seed.withBytes(body)
     }
 
-    public func copy() -> Identity { Identity(seed: seed.copy()) }
+    public func copy() -> Identity {
+        Identity(seed: seed.copy(), signing: signing.copy(), id, agreement.copy())
+    }
+
+    private init(
+        seed: consuming SecretKey, signing: consuming SigningSecret, _ id: PeerID,
+        _ agreement: consuming AgreementKey
+    ) {
+        self.seed = seed
+        self.signing = signing
+        self.id = id
+        self.agreement = agreement
+    }
 }
 
 /// libsodium's 64-byte form of an Ed25519 secret key, wiped on release. Not private: the optimiser
@@ -162,6 +174,12 @@ package struct SigningSecret: ~Copyable, @unchecked Sendable {
     init() {
         base = .allocate(capacity: 64)
         base.initialize(repeating: 0, count: 64)
+    }
+
+    func copy() -> SigningSecret {
+        let copy = SigningSecret()
+        copy.base.update(from: base, count: 64)
+        return copy
     }
 
     deinit {

@@ -91,7 +91,16 @@ public struct Inference: ~Copyable {
         configuration: InferenceConfiguration, identity: borrowing Identity, generator: Generator,
         at now: Instant, wallClock: UnixTime
     ) {
-        let shared = SharedConfiguration(configuration)
+        self.init(
+            Shared(configuration), identity: identity, generator: generator, at: now,
+            wallClock: wallClock)
+    }
+
+    /// - Parameter shared: kept, and not copied.
+    package init(
+        _ shared: Shared<InferenceConfiguration>, identity: borrowing Identity,
+        generator: Generator, at now: Instant, wallClock: UnixTime
+    ) {
         self.identity = identity.copy()
         clock = WallClock(time: wallClock, at: now)
         parts = .allocate(capacity: 1)

@@ -40,3 +40,21 @@ public struct Configuration: Sendable {
         return offer
     }
 }
+
+/// The same in the pieces that a participant's parts keep. All participants of a simulated world keep
+/// the same ones: a thousand numbers for each of them would outweigh much that it knows.
+public struct SharedConfiguration: Sendable {
+    let whole: Shared<Configuration>
+    let kademlia: Shared<KademliaConfiguration>
+    let exchange: Shared<ExchangeConfiguration>
+    let gossip: SharedGossipConfiguration
+    let inference: Shared<InferenceConfiguration>
+
+    public init(_ configuration: Configuration) {
+        whole = Shared(configuration)
+        kademlia = Shared(configuration.kademlia)
+        exchange = Shared(configuration.exchange)
+        gossip = SharedGossipConfiguration(configuration.gossip)
+        inference = Shared(configuration.inference)
+    }
+}

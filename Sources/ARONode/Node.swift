@@ -37,16 +37,28 @@ public struct Node: ~Copyable {
         configuration: Configuration, identity: consuming Identity, entropy: consuming Entropy,
         seed: UInt64, pool: StatementPool? = nil, at now: Instant, wallClock: UnixTime
     ) {
+        self.init(
+            configuration: SharedConfiguration(configuration), identity: identity,
+            entropy: entropy, seed: seed, pool: pool, at: now, wallClock: wallClock)
+    }
+
+    /// The same, with a configuration that nodes of one world keep together.
+    public init(
+        configuration parts: SharedConfiguration, identity: consuming Identity,
+        entropy: consuming Entropy, seed: UInt64, pool: StatementPool?, at now: Instant,
+        wallClock: UnixTime
+    ) {
+        let configuration = parts.whole.value
         var generator = Generator(seed: seed)
         var transportConfiguration = configuration.transport
         transportConfiguration.endpoint.servesDHT = configuration.servesDHT
         id = identity.id
-        shared = Shared(configuration)
+        shared = parts.whole
         transport = Transport(
             configuration: transportConfiguration, identity: identity.copy(), entropy: entropy,
             generator: generator.fork("transport"), at: now, wallClock: wallClock)
         participant = Participant(
-            configuration: configuration, identity: identity, seed: generator.next(),
+            configuration: parts, identity: identity, seed: generator.next(),
             pool: pool, at: now, wallClock: wallClock)
     }
 

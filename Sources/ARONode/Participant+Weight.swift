@@ -1,4 +1,4 @@
-/// What a participant weighs, by part.
+/// What a participant weighs, by part, and what of it is wanted most: for simulated worlds.
 
 import AROOverlay
 import AROPrimitives
@@ -8,5 +8,12 @@ extension Participant {
     package func weigh(_ add: (StaticString, Int) -> Void) {
         kademlia.weigh(add)
         gossip.weigh(add)
+    }
+
+    /// Names what lies elsewhere and is wanted with nearly every message. A mutating function, as a
+    /// borrowed value of this size would be copied for the call.
+    package mutating func forEachHotBuffer(_ body: (UnsafeRawBufferPointer) -> Void) {
+        kademlia.forEachHotBuffer(body)
+        gossip.forEachHotBuffer(body)
     }
 }

@@ -32,6 +32,9 @@ public struct Participant: ~Copyable {
     var gossipOut = GossipOutbox()
     /// The overlay found that no contact answers, and no peer was connected since.
     var isIsolated = false
+    /// When the participant wants ``ParticipantInput/deadline``, and why. Kept, as it is asked for
+    /// after every input.
+    public private(set) var nextDeadline: Wake?
     /// Posts of ours that nobody else was there to hear.
     var unheardPosts: UInt64 = 0
     /// Breaches of the content exchange and of inference by peers.
@@ -39,22 +42,25 @@ public struct Participant: ~Copyable {
 
     /// - Parameter pool: for the nodes of a simulated world; nil for one of its own.
     public init(
-        configuration: Configuration, identity: consuming Identity, seed: UInt64,
+        configuration: SharedConfiguration, identity: consuming Identity, seed: UInt64,
         pool: StatementPool? = nil, at now: Instant, wallClock: UnixTime
     ) {
+        let parts = configuration
+        shared = parts.whole
+        let configuration = shared.value
         var generator = Generator(seed: seed)
         id = identity.id
         kademlia = Kademlia(
-            configuration: configuration.kademlia, local: identity.id,
-            serves: configuration.servesDHT, generator: generator.fork("kademlia"), at: now,
+            parts.kademlia, local: identity.id, serves: configuration.servesDHT,
+            generator: generator.fork("kademlia"), at: now,
             wallClock: wallClock)
         exchange = Exchange(
-            configuration: configuration.exchange, generator: generator.fork("exchange"))
+            parts.exchange, generator: generator.fork("exchange"))
         gossip = Gossip(
-            configuration: configuration.gossip, local: identity.id, pool: pool,
+            parts.gossip, local: identity.id, pool: pool,
             generator: &generator, at: now, wallClock: wallClock)
         inference = Inference(
-            configuration: configuration.inference, identity: identity,
+            parts.inference, identity: identity,
             generator: generator.fork("inference"), at: now, wallClock: wallClock)
         ownAddresses = OwnAddresses(listening: configuration.addresses)
         kademlia.addresses = ownAddresses.best
@@ -62,8 +68,8 @@ public struct Participant: ~Copyable {
         var nobody = PeerBook()
         baseOffer = configuration.ownOffer
         gossip.begin(baseOffer, at: now, book: &nobody)
-        shared = Shared(configuration)
         self.identity = identity
+        settle()
     }
 
     /// Takes one input. `now` must never go back. What is to be done is appended to `outbox`.
@@ -135,6 +141,7 @@ public struct Participant: ~Copyable {
             inference.wallClockRead(time, at: now)
         }
         route(at: now, book: &book, into: &outbox)
+        settle()
     }
 
     /// A peer opened a stream, whose first byte said what it is for. Returns its name.
@@ -149,6 +156,7 @@ public struct Participant: ~Copyable {
                 inference.streamAccepted(from: peer, book.id(peer), room: room, at: now)
             }
         route(at: now, book: &book, into: &outbox)
+        settle()
         return stream
     }
 
@@ -160,18 +168,19 @@ public struct Participant: ~Copyable {
         inference.shutDown(at: now)
         gossip.leave(at: now, book: &book, identity: identity, into: &gossipOut)
         route(at: now, book: &book, into: &outbox)
+        settle()
     }
 
-    /// When the participant wants ``ParticipantInput/deadline``, and why.
-    public var nextDeadline: Wake? {
+    /// Every call ends with it: what the parts want next is asked for after each.
+    private mutating func settle() {
         var next = Wake(at: .distantFuture, reason: .overlay)
-        if let at = kademlia.nextDeadline { next.at = at }
+        if let at = kademlia.dueNext() { next.at = at }
         if let at = exchange.nextDeadline, at < next.at { next = Wake(at: at, reason: .content) }
-        if let at = gossip.nextDeadline, at < next.at { next = Wake(at: at, reason: .gossip) }
+        if let at = gossip.dueNext(), at < next.at { next = Wake(at: at, reason: .gossip) }
         if let at = inference.nextDeadline, at < next.at {
             next = Wake(at: at, reason: .inference)
         }
-        return next.at == .distantFuture ? nil : next
+        nextDeadline = next.at == .distantFuture ? nil : next
     }
 
     /// Every peer that must stay in the book. The outbox must have been drained.
@@ -219,12 +228,12 @@ public struct Participant: ~Copyable {
     }
 
     private mutating func deadlinePassed(at now: Instant, book: inout PeerBook) {
-        if let at = kademlia.nextDeadline, at <= now {
+        if let at = kademlia.dueNext(), at <= now {
             kademlia.deadlinePassed(at: now, book: &book, identity: identity, into: &kademliaOut)
         }
         if let at = exchange.nextDeadline, at <= now { exchange.deadlinePassed(at: now) }
         if let at = inference.nextDeadline, at <= now { inference.deadlinePassed(at: now) }
-        if let at = gossip.nextDeadline, at <= now {
+        if let at = gossip.dueNext(), at <= now {
             gossip.deadlinePassed(at: now, book: &book, identity: identity, into: &gossipOut)
         }
     }

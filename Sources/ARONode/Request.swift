@@ -138,6 +138,7 @@ public enum RequestFailure: Error, Hashable, Sendable, CustomStringConvertible {
         case .topic(.tooFast): "posts are published faster than neighbours accept"
         case .topic(.alreadySubscribed): "this subscriber has subscribed to the topic already"
         case .topic(.tooManySubscribers): "the topic has as many local subscribers as it may have"
+        case .topic(.noGossip): "this node takes no part in gossip"
         }
     }
 }

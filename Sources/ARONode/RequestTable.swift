@@ -29,6 +29,7 @@ struct RequestTable: Sendable {
     mutating func ended(_ operation: OperationID) -> Purpose? {
         let purpose = purposes.removeValue(forKey: operation)
         if case .request(let id)? = purpose { operations[id] = nil }
+        tidy()
         return purpose
     }
 
@@ -36,6 +37,13 @@ struct RequestTable: Sendable {
     mutating func cancelled(_ id: RequestID) -> OperationID? {
         guard let operation = operations.removeValue(forKey: id) else { return nil }
         purposes[operation] = nil
+        tidy()
         return operation
+    }
+
+    /// Most nodes ask for nothing most of the time, and need no tables for that.
+    private mutating func tidy() {
+        if purposes.isEmpty { purposes = [:] }
+        if operations.isEmpty { operations = [:] }
     }
 }

@@ -99,14 +99,14 @@ extension Participant {
         case .joined, .updated, .refuted:
             let offer = gossip.member(peer, book: book)?.announcement.offer
             if offer?.servesDHT == true, !isSelf {
-                kademlia.heardOf(peer)
+                kademlia.heardOf(peer, book: book)
             } else {
-                kademlia.heardGone(peer)
+                kademlia.heardGone(peer, book: book)
             }
         case .failed:
-            kademlia.heardGone(peer)
+            kademlia.heardGone(peer, book: book)
             outbox.effects.append(.hangUp(peer))
-        case .left, .expired, .evicted: kademlia.heardGone(peer)
+        case .left, .expired, .evicted: kademlia.heardGone(peer, book: book)
         case .suspected, .cleared, .neighbourUp, .neighbourDown: break
         }
         guard audience.hasWatchers else { return }

@@ -3,8 +3,9 @@
 
 /// At most ``Contact/addressesMax`` addresses, best first.
 public struct AddressList: Sendable {
-    @usableFromInline var slots: InlineArray<4, SocketAddress>
+    // First, so that it lies in one cache line with the best address.
     @usableFromInline var used: UInt8 = 0
+    @usableFromInline var slots: InlineArray<4, SocketAddress>
 
     @inlinable public init() {
         slots = InlineArray(repeating: SocketAddress(high: 0, low: 0, port: 0))

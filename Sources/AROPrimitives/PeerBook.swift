@@ -36,24 +36,42 @@ public struct PeerBook: ~Copyable {
     @usableFromInline var contacts: [Contact] = []
     @usableFromInline var keys: [DHTKey] = []
     private var used: [Bool] = []
-    private var handles: [PeerID: PeerHandle] = [:]
+    /// Where each id stands, by its hash: a power of two of slots, at most half of them taken, each
+    /// with a handle's index plus one, or 0. The ids are compared in ``contacts``, which are wanted
+    /// next in any case; a dictionary would keep them a second time.
+    private var slots: [UInt32] = []
     private var free: [UInt32] = []
 
     public init() {}
 
-    public var count: Int { handles.count }
+    public var count: Int { contacts.count - free.count }
 
     public var heapByteCount: Int {
-        // A dictionary's rows, and a bit for each.
-        let row = MemoryLayout<PeerID>.stride + MemoryLayout<PeerHandle>.stride
-        let table = handles.capacity * row * 4 / 3
-        return contacts.heapByteCount + keys.heapByteCount + used.heapByteCount + table
+        contacts.heapByteCount + keys.heapByteCount + used.heapByteCount + slots.heapByteCount
+    }
+
+    /// The slot of `id`, or the one where it would be put. There must be slots.
+    private func slot(of id: PeerID) -> Int {
+        // Keyed with chance by the standard library, so that nobody can make ids that meet.
+        var i = id.hashValue & (slots.count - 1)
+        while slots[i] != 0, contacts[Int(slots[i]) - 1].id != id {
+            i = (i + 1) & (slots.count - 1)
+        }
+        return i
+    }
+
+    /// Makes slots anew for all that is used.
+    private mutating func rehash(slotCount: Int) {
+        slots = Array(repeating: 0, count: slotCount)
+        for i in contacts.indices where used[i] {
+            slots[slot(of: contacts[i].id)] = UInt32(i) + 1
+        }
     }
 
     /// The handle of `id`, made if it is new. `key` is SHA-256 of the peer's public key; it is asked
     /// for only where the peer is new.
     public mutating func intern(_ id: PeerID, key: @autoclosure () -> DHTKey) -> PeerHandle {
-        if let known = handles[id] { return known }
+        if let known = handle(of: id) { return known }
         let contact = Contact(id: id, addresses: [])
         let handle: PeerHandle
         if let index = free.popLast() {
@@ -67,11 +85,19 @@ public struct PeerBook: ~Copyable {
             keys.append(key())
             used.append(true)
         }
-        handles[id] = handle
+        if 2 * count > slots.count {
+            rehash(slotCount: max(16, slots.count * 2))
+        } else {
+            slots[slot(of: id)] = handle.index + 1
+        }
         return handle
     }
 
-    public func handle(of id: PeerID) -> PeerHandle? { handles[id] }
+    public func handle(of id: PeerID) -> PeerHandle? {
+        guard !slots.isEmpty else { return nil }
+        let place = slots[slot(of: id)]
+        return place == 0 ? nil : PeerHandle(index: place - 1)
+    }
 
     @inlinable public func id(_ handle: PeerHandle) -> PeerID { contacts[Int(handle.index)].id }
     @inlinable public func key(_ handle: PeerHandle) -> DHTKey { keys[Int(handle.index)] }
@@ -114,10 +140,10 @@ public struct PeerBook: ~Copyable {
         for i in used.indices where used[i] {
             let handle = PeerHandle(index: UInt32(i))
             guard !isUsed(handle) else { continue }
-            handles[contacts[i].id] = nil
             used[i] = false
             contacts[i].addresses = []
             free.append(UInt32(i))
         }
+        rehash(slotCount: slots.count)
     }
 }

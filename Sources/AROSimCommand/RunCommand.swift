@@ -148,6 +148,9 @@ struct Bench: ParsableCommand {
     @Option(help: "Let a participant's directory hold so many members at most.")
     var directory: Int?
 
+    @Flag(inversion: .prefixedNo, help: "Whether participants take part in gossip at all.")
+    var membership = true
+
     func validate() throws {
         guard gossip >= 0, lookups >= 0, directory ?? 1 > 0 else {
             throw ValidationError("--gossip, --lookups and --directory are no negative numbers")
@@ -173,6 +176,7 @@ struct Bench: ParsableCommand {
         var options = ParticipantBenchmark.Options(nodes: nodes)
         options.gossip = .seconds(Int64(gossip))
         options.lookups = lookups
+        options.configuration.gossip.isOn = membership
         if let directory {
             options.configuration.gossip.announcements.directoryMax = directory
         }

@@ -1,6 +1,6 @@
 /// How many participants fit, and how fast they go: a world of messages in which nodes join through
-/// one of them within a minute, settle for another, then gossip with nothing to do, and then look
-/// keys up. Processor time and memory are the process's own.
+/// one of them within a minute (5,000 a second where they are more), settle for another, then gossip with nothing to do, and then look
+/// keys up, evenly within a minute. Processor time and memory are the process's own.
 
 import ARONode
 import AROPrimitives
@@ -26,13 +26,18 @@ public struct ParticipantBenchmark: Sendable, CustomStringConvertible {
         public var events: UInt64
         /// Processor seconds: other work on the machine does not count.
         public var seconds: Double
+        /// By what the process has grown in memory since the start, at the end of the phase, for
+        /// each node; nil where the system does not tell.
+        public var bytesPerNode: Int?
 
         public var eventsPerSecond: Double { Double(events) / max(seconds, 1e-9) }
 
         fileprivate var text: String {
-            String(
-                format: "%.0f k events/s (%.1f M in %.1f s)",
+            let memory = bytesPerNode.map { String(format: "%.1f kB a node", Double($0) / 1e3) }
+            return String(
+                format: "%.0f k events/s (%.1f M in %.1f s), ",
                 eventsPerSecond / 1e3, Double(events) / 1e6, seconds)
+                + (memory ?? "memory not known")
         }
     }
 
@@ -44,14 +49,13 @@ public struct ParticipantBenchmark: Sendable, CustomStringConvertible {
     public private(set) var lookupsFound = 0
     /// Mean peers asked in a row.
     public private(set) var hops = 0.0
-    /// What the process has grown by in memory, for each node, bytes; nil where the system does not
-    /// tell.
-    public private(set) var bytesPerNode: Int?
+    /// The process in memory at the end, bytes; nil where the system does not tell.
+    public private(set) var residentByteCount: Int?
     public private(set) var weights: [WeightOfPart] = []
     public private(set) var trace = TraceHash()
 
     public var description: String {
-        let memory = bytesPerNode.map { String(format: "%.1f kB a node", Double($0) / 1e3) }
+        let memory = residentByteCount.map { String(format: "%.0f MB", Double($0) / 1e6) }
         var lines = [
             "participants, \(options.nodes) nodes: \(joined) joined, "
                 + "\(lookupsFound) of \(options.lookups) look-ups, "
@@ -70,37 +74,42 @@ public struct ParticipantBenchmark: Sendable, CustomStringConvertible {
 
     public init(_ options: Options) {
         self.options = options
-        let before = Self.residentByteCount
+        let before = Self.currentByteCount
         var model = NetworkModel()
         model.roundTrip = .uniform(.milliseconds(20), .milliseconds(100))
         var world = World.ofMessages(
             seed: options.seed, network: model, configuration: options.configuration)
         var chance = world.seeds.generator("benchmark")
-        joining = Self.measure(&world) { join(&$0, &chance) }
-        gossiping = Self.measure(&world) { world in
+        joining = measure(&world, before) { $0.join(&$1, &chance) }
+        gossiping = measure(&world, before) { _, world in
             let end = world.now + options.gossip
             while world.advance(to: end) != nil {}
         }
-        lookingUp = Self.measure(&world) { lookUp(in: &$0, &chance) }
-        bytesPerNode = before.flatMap { before in
-            Self.residentByteCount.map { max(0, $0 - before) / options.nodes }
-        }
+        lookingUp = measure(&world, before) { $0.lookUp(in: &$1, &chance) }
+        residentByteCount = Self.currentByteCount
         weights = world.weights
         trace = world.trace
     }
 
-    private static let joinSpan = Duration.seconds(60)
+    /// A minute, or what lets no more than so many nodes begin in a second.
+    private var joinSpan: Duration {
+        max(.seconds(60), .seconds(Int64(options.nodes / Self.joinsPerSecondMax)))
+    }
+
+    private static let joinsPerSecondMax = 5_000
+    private static let settling = Duration.seconds(60)
+    private static let lookupSpan = Duration.seconds(60)
 
     private mutating func join(_ world: inout World<MessageNode>, _ chance: inout Generator) {
         joined = 1
         world.addNode()
         for i in 1..<options.nodes {
-            let at = Instant.origin + Self.joinSpan * Int64(i) / Int64(options.nodes)
+            let at = Instant.origin + joinSpan * Int64(i) / Int64(options.nodes)
             while let happening = world.advance(to: at) { note(happening) }
             let node = world.addNode()
             _ = world.request(.join([world.address(of: chance.below(i))]), of: node)
         }
-        let settled = world.now + Self.joinSpan
+        let settled = world.now + Self.settling
         while let happening = world.advance(to: settled) { note(happening) }
     }
 
@@ -111,28 +120,37 @@ public struct ParticipantBenchmark: Sendable, CustomStringConvertible {
     private mutating func lookUp(
         in world: inout World<MessageNode>, _ chance: inout Generator
     ) {
-        for _ in 0..<options.lookups {
+        let start = world.now
+        var asked = 0
+        func watch(_ world: inout World<MessageNode>, until limit: Instant) {
+            while lookupsFound < options.lookups, let happening = world.advance(to: limit) {
+                guard case .reply(_, _, .closest(let peers, let report)) = happening else {
+                    continue
+                }
+                if !peers.isEmpty { lookupsFound += 1 }
+                asked += report.hops
+            }
+        }
+        for i in 0..<options.lookups {
+            watch(&world, until: start + Self.lookupSpan * Int64(i) / Int64(options.lookups))
             let key = DHTKey(bits: chance.bits256())
             _ = world.request(.lookup(key), of: chance.below(world.nodeCount))
         }
-        var asked = 0
-        let limit = world.now + .seconds(30)
-        while let happening = world.advance(to: limit) {
-            guard case .reply(_, _, .closest(let peers, let report)) = happening else { continue }
-            if !peers.isEmpty { lookupsFound += 1 }
-            asked += report.hops
-            if lookupsFound == options.lookups { break }
-        }
+        watch(&world, until: world.now + .seconds(30))
         hops = Double(asked) / Double(max(1, lookupsFound))
     }
 
-    private static func measure(
-        _ world: inout World<MessageNode>, _ body: (inout World<MessageNode>) -> Void
+    private mutating func measure(
+        _ world: inout World<MessageNode>, _ before: Int?,
+        _ body: (inout Self, inout World<MessageNode>) -> Void
     ) -> Phase {
-        let (events, seconds) = (world.counters.events, processorSeconds)
-        body(&world)
+        let (events, seconds) = (world.counters.events, Self.processorSeconds)
+        body(&self, &world)
         return Phase(
-            events: world.counters.events - events, seconds: processorSeconds - seconds)
+            events: world.counters.events - events, seconds: Self.processorSeconds - seconds,
+            bytesPerNode: before.flatMap { before in
+                Self.currentByteCount.map { max(0, $0 - before) / options.nodes }
+            })
     }
 
     private static var processorSeconds: Double {
@@ -142,7 +160,7 @@ public struct ParticipantBenchmark: Sendable, CustomStringConvertible {
     }
 
     /// The second number of `/proc/self/statm`: pages in memory.
-    private static var residentByteCount: Int? {
+    private static var currentByteCount: Int? {
         guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else {
             return nil
         }

@@ -27,11 +27,14 @@ public struct Offer: Hashable, Sendable {
     /// end, what is out of range is left out, so that a statement of it can always be made.
     public var bounded: Offer {
         var out = self
-        out.addresses = Array(
-            addresses.lazy.filter { !$0.isUnusable }.prefix(Contact.addressesMax))
+        if addresses.count > Contact.addressesMax || addresses.contains(where: \.isUnusable) {
+            out.addresses = Array(
+                addresses.lazy.filter { !$0.isUnusable }.prefix(Contact.addressesMax))
+        }
         out.storage = storage.bounded
         out.bandwidth = bandwidth.bounded
         if software.utf8.count > Self.softwareBytesMax { out.software = "" }
+        guard !models.isEmpty else { return out }
         out.models = []
         for model in models where out.models.count < Self.modelsMax && model.isValid {
             if !out.models.contains(where: { $0.name == model.name }) { out.models.append(model) }

@@ -33,7 +33,8 @@ extension [UInt8] {
 
     package mutating func appendCompact(_ contact: Contact) {
         appendBits256(contact.id.key)
-        appendCompact(contact.addresses)
+        append(UInt8(contact.addresses.count))
+        for i in contact.addresses.indices { appendCompact(contact.addresses[i]) }
     }
 }
 
@@ -88,6 +89,8 @@ extension ByteReader {
 package func compactByteCount(_ address: SocketAddress) -> Int { address.isIPv4 ? 7 : 19 }
 
 /// The bytes that a contact takes with these addresses.
-package func compactByteCount(contactAt addresses: some Collection<SocketAddress>) -> Int {
-    addresses.reduce(33) { $0 + compactByteCount($1) }
+package func compactByteCount(contactAt addresses: AddressList) -> Int {
+    var count = 33
+    for i in addresses.indices { count += compactByteCount(addresses[i]) }
+    return count
 }

@@ -302,4 +302,30 @@ import Testing
         let addresses = book.addresses(c)
         #expect(c == a && addresses.isEmpty)
     }
+
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func `a book knows whom it was told of, whatever came and went`(seed: UInt64) {
+        var generator = Generator(seed: seed)
+        var book = PeerBook()
+        var known: [UInt64: PeerHandle] = [:]
+        var wrong = 0
+        for _ in 0..<20 {
+            for _ in 0..<100 {
+                let n = UInt64(generator.below(1_000))
+                let handle = book.intern(id(n), key: DHTKey(bits: Bits256(n, 1, 2, 3)))
+                if let before = known[n], before != handle { wrong += 1 }
+                known[n] = handle
+            }
+            let kept = known.filter { $0.key % 3 != seed % 3 }
+            let handles = Set(kept.values)
+            book.sweep { handles.contains($0) }
+            for n in 0..<1_000 as Range<UInt64> where book.handle(of: id(n)) != kept[n] {
+                wrong += 1
+            }
+            for (n, handle) in kept where book.key(handle).bits.w0 != n { wrong += 1 }
+            if book.count != kept.count { wrong += 1 }
+            known = kept
+        }
+        #expect(wrong == 0, "seed \(seed)")
+    }
 }

@@ -60,7 +60,8 @@ public struct Exchange {
         case served(ServedRequest)
     }
 
-    public let configuration: ExchangeConfiguration
+    private let shared: Shared<ExchangeConfiguration>
+    public var configuration: ExchangeConfiguration { shared.value }
     private var generator: Generator
     var outputs: [ExchangeOutput] = []
 
@@ -77,17 +78,27 @@ public struct Exchange {
     var violations: UInt64 = 0
 
     public init(configuration: ExchangeConfiguration, generator: Generator) {
-        (self.configuration, self.generator) = (configuration, generator)
-        serving = Serving(config: configuration)
+        self.init(Shared(configuration), generator: generator)
+    }
+
+    /// - Parameter shared: kept, and not copied.
+    package init(_ shared: Shared<ExchangeConfiguration>, generator: Generator) {
+        (self.shared, self.generator) = (shared, generator)
+        serving = Serving(shared)
     }
 
     /// What is to be done, in order; empty afterwards.
     public mutating func takeOutputs() -> [ExchangeOutput] {
+        guard !outputs.isEmpty else { return [] }
         defer { outputs = [] }
         return outputs
     }
 
     public var nextDeadline: Instant? {
+        running.isEmpty ? serving.nextDeadline : firstDeadline
+    }
+
+    private var firstDeadline: Instant? {
         running.reduce(serving.nextDeadline) { earliest($0, $1.fetch.nextDeadline) }
     }
 

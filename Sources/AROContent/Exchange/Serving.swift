@@ -34,7 +34,8 @@ struct Serving {
         var held = 0
     }
 
-    let config: ExchangeConfiguration
+    private let shared: Shared<ExchangeConfiguration>
+    var config: ExchangeConfiguration { shared.value }
     var steps: [ServingStep] = []
     private var streams: [ContentStream: ServedStream] = [:]
     private var peers: [Peer] = []
@@ -48,7 +49,7 @@ struct Serving {
     private(set) var bytesServed: UInt64 = 0
     private(set) var refusals: UInt64 = 0
 
-    init(config: ExchangeConfiguration) { self.config = config }
+    init(_ shared: Shared<ExchangeConfiguration>) { self.shared = shared }
 
     var streamCount: Int { streams.count }
     /// Bytes of blocks being read or waiting for room.

@@ -207,7 +207,7 @@ extension Announcements {
             !entry.mark.isNewer(than: AnnouncementMark(sequence: ended, isEnded: true))
         {
             difference.bury(entry.place, ended)
-        } else if directory.hash(entry.place) < bound {
+        } else if directory.rank(of: entry.place) < bound {
             difference.want(entry.place)
         }
     }
@@ -291,7 +291,7 @@ extension Announcements {
                 if entry.mark.isNewer(than: directory.rows[i].entry.mark) {
                     places.append(entry.place)
                 }
-            } else if directory.hash(entry.place) < bound,
+            } else if directory.rank(of: entry.place) < bound,
                 tombstones.sequence(at: entry.place, at: now) == nil
             {
                 places.append(entry.place)

@@ -45,8 +45,9 @@ extension Announcements {
         do throws(DecodingFailure) {
             let announcement = try Announcement(decoding: bytes.span.bytes)
             return take(
-                Statement(announcement, bytes: bytes), place, isVerified: false,
-                isFresh: isFresh, from: sender, at: now, book: &book, into: &out)
+                Statement(announcement, bytes: bytes, place: place), place,
+                isVerified: pool?.hasVerified(bytes) ?? false, isFresh: isFresh, from: sender,
+                at: now, book: &book, into: &out)
         } catch {
             drops.count(.malformed)
             return false
@@ -106,7 +107,7 @@ extension Announcements {
         let reach = Reach(of: sender, book)
         let usable = reach.usable(announcement.offer.addresses, limit: Contact.addressesMax)
         book.suggest(usable, for: peer)
-        let row = row(of: statement, peer, place: place, at: now)
+        let row = row(of: statement, peer, at: now)
         if case .instead(let victim) = room { evict(victim, into: &out) }
         let age = wallClock(at: now) - announcement.issued
         keep(

@@ -14,7 +14,8 @@ import AROCrypto
 import AROWire
 
 public struct Announcements: ~Copyable {
-    public let configuration: AnnouncementConfiguration
+    let shared: Shared<AnnouncementConfiguration>
+    public var configuration: AnnouncementConfiguration { shared.value }
     public let local: PeerID
     let localPlace: UInt64
 
@@ -45,7 +46,17 @@ public struct Announcements: ~Copyable {
         configuration: AnnouncementConfiguration = AnnouncementConfiguration(), local: PeerID,
         pool: StatementPool? = nil, generator: Generator, at now: Instant, wallClock: UnixTime
     ) {
-        self.configuration = configuration
+        self.init(
+            Shared(configuration), local: local, pool: pool, generator: generator, at: now,
+            wallClock: wallClock)
+    }
+
+    init(
+        _ shared: Shared<AnnouncementConfiguration>, local: PeerID, pool: StatementPool?,
+        generator: Generator, at now: Instant, wallClock: UnixTime
+    ) {
+        let configuration = shared.value
+        self.shared = shared
         self.local = local
         self.pool = pool
         var generator = generator
@@ -74,6 +85,8 @@ public struct Announcements: ~Copyable {
         for doubt in doubts { next = earliest(next, doubt.until) }
         return next
     }
+
+    mutating func dueNext() -> Instant? { nextDeadline }
 
     public mutating func deadlinePassed(
         at now: Instant, book: inout PeerBook, identity: borrowing Identity,
@@ -202,10 +215,10 @@ public struct Announcements: ~Copyable {
             lifetime: period * configuration.periodsOfLifetime * (directory.isFull ? 2 : 1),
             signedBy: identity)
         let bytes = announcement.bytes
-        let statement = Statement(announcement, bytes: bytes)
+        let statement = Statement(announcement, bytes: bytes, place: localPlace)
         let handle = book.intern(local)
         pool?.keep(statement)
-        directory.setOwn(row(of: statement, handle, place: localPlace, at: now))
+        directory.setOwn(row(of: statement, handle, at: now))
         for accuser in own.accusers where !neighbourTable.contains(accuser) {
             out.send(.rumour([.statement(bytes)]), to: accuser)
         }
@@ -221,18 +234,15 @@ public struct Announcements: ~Copyable {
     }
 
     /// A row for a verified statement.
-    func row(
-        of statement: Statement, _ peer: PeerHandle, place: UInt64, at now: Instant
-    ) -> Directory.Row {
+    func row(of statement: Statement, _ peer: PeerHandle, at now: Instant) -> Directory.Row {
         let announcement = statement.announcement
         let left = min(announcement.expires - wallClock(at: now), Announcement.lifetimeMax)
         return Directory.Row(
-            place: place, rank: directory.hash(place), sequence: announcement.sequence,
-            expires: now + left, since: now,
+            statement: statement, peer: peer, rank: directory.rank(of: statement.place),
             source: directory.source(
                 of: announcement.offer.addresses,
                 exemptsPrivate: configuration.privateNetworksAreExempt),
-            peer: peer, state: .alive, statement: statement)
+            since: now, expires: now + left)
     }
 
     /// Where a peer stands on the ring.

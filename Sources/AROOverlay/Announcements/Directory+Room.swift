@@ -64,7 +64,7 @@ extension Directory {
         let payers = payers(with: source, configuration)
         let isPayer = payers.contains(source)
         guard let largest = largest(of: payers, protecting: neighbours) else { return .none }
-        if isPayer, hash(place) >= rows[largest].rank { return .none }
+        if isPayer, rank(of: place) >= rows[largest].rank { return .none }
         return .instead(of: largest)
     }
 

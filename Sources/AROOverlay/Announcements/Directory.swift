@@ -16,18 +16,37 @@ public enum MemberState: UInt8, Hashable, Sendable {
 }
 
 struct Directory: Sendable {
+    /// 40 bytes, of which a full directory has a thousand: what the statement says is read there.
     struct Row: Sendable {
-        var place: UInt64
-        var rank: UInt64
-        var sequence: UInt64
-        /// When the statement runs out, or the ended row may be forgotten.
-        var expires: Instant
-        /// When the state came to be.
-        var since: Instant
-        var source: Source
-        var peer: PeerHandle
-        var state: MemberState
-        var statement: Statement
+        let statement: Statement
+        let source: Source
+        private let rankBits: UInt32
+        let peer: PeerHandle
+        private var expiryMark, sinceMark: Mark
+        var state = MemberState.alive
+
+        init(
+            statement: Statement, peer: PeerHandle, rank: UInt64, source: Source, since: Instant,
+            expires: Instant
+        ) {
+            (self.statement, self.peer, self.source) = (statement, peer, source)
+            rankBits = UInt32(rank)
+            (expiryMark, sinceMark) = (Mark(notBefore: expires), Mark(notAfter: since))
+        }
+
+        var place: UInt64 { statement.place }
+        var sequence: UInt64 { statement.sequence }
+        var rank: UInt64 { UInt64(rankBits) }
+        /// When the statement runs out, or the ended row may be forgotten; up to a second later.
+        var expires: Instant {
+            get { expiryMark.instant }
+            set { expiryMark = Mark(notBefore: newValue) }
+        }
+        /// When the state came to be, or up to a second earlier.
+        var since: Instant {
+            get { sinceMark.instant }
+            set { sinceMark = Mark(notAfter: newValue) }
+        }
 
         /// The encoded statement.
         var bytes: [UInt8] { statement.bytes }
@@ -42,6 +61,23 @@ struct Directory: Sendable {
     /// against no cap.
     struct Source: Hashable, Sendable {
         var endpoint, host, network: UInt32
+    }
+
+    /// A moment in units of 2^30 ns, a second and some: 32 bits of them are 146 years.
+    private struct Mark: Sendable {
+        private var units: UInt32
+        private static let shift: Int64 = 30
+
+        init(notAfter moment: Instant) {
+            units = UInt32(clamping: moment.nanoseconds >> Self.shift)
+        }
+
+        init(notBefore moment: Instant) {
+            let (sum, overflows) = moment.nanoseconds.addingReportingOverflow(1 << Self.shift - 1)
+            units = overflows ? .max : UInt32(clamping: sum >> Self.shift)
+        }
+
+        var instant: Instant { Instant(nanoseconds: Int64(units) << Self.shift) }
     }
 
     let capacity: Int
@@ -71,6 +107,9 @@ struct Directory: Sendable {
     var isFull: Bool { count >= capacity }
 
     static func place(of key: DHTKey) -> UInt64 { key.bits.w0 }
+
+    /// By which places are sampled: 32 bits of a keyed hash, as two that are alike hardly occur.
+    func rank(of place: UInt64) -> UInt64 { hash(place) >> 32 }
 
     /// Without the statements, which other nodes may share.
     var heapByteCount: Int {

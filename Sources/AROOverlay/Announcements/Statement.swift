@@ -9,13 +9,15 @@ final class Statement: Sendable {
     let announcement: Announcement
     /// As it came, to be passed on.
     let bytes: [UInt8]
+    /// Where its author stands on the key ring.
+    let place: UInt64
     /// One bit for each hash of a model's name: most rows need not be read for a model.
     let models: UInt64
 
     var sequence: UInt64 { announcement.sequence }
 
-    init(_ announcement: Announcement, bytes: [UInt8]) {
-        (self.announcement, self.bytes) = (announcement, bytes)
+    init(_ announcement: Announcement, bytes: [UInt8], place: UInt64) {
+        (self.announcement, self.bytes, self.place) = (announcement, bytes, place)
         models = ModelMask.of(announcement.offer.models)
     }
 }
@@ -24,23 +26,38 @@ final class Statement: Sendable {
 /// thousand directories would else each verify and keep the same statements. A node of its own has
 /// none, as its directory never sees a statement twice.
 ///
-/// Only bytes that equal verified ones in full are taken for verified. Everything else that a node
-/// checks of a statement, it checks itself.
+/// Only bytes that equal verified ones in full are taken for verified, or, where the pool keeps
+/// these no more, bytes with the same hash of 128 bits. Everything else that a node checks of a
+/// statement, it checks itself.
 public final class StatementPool {
     /// ``kept`` places for each peer, the newest first.
     private var statements: [Statement?] = []
+    /// The hashes of all that was verified. Asked, never iterated.
+    private var verified: Set<Fingerprint> = []
+    private let hash: (first: KeyedHash, second: KeyedHash)
     /// Where those of a peer begin. Asked, never iterated.
     private var firsts: [PeerID: Int] = [:]
 
     /// A newcomer states what it offers several times, as it learns of its address and place, while
     /// the first are still under way. A guess.
     private static let kept = 4
+    /// Hashes that are kept; then all are forgotten. A guess: 200 MB.
+    private static let verifiedMax = 1 << 22
 
-    public init() {}
+    private struct Fingerprint: Hashable {
+        var first, second: UInt64
+    }
+
+    public init() {
+        // No secret: nobody in a simulated world forges statements for this hash.
+        var generator = Generator(seed: 0)
+        hash = (KeyedHash(from: &generator), KeyedHash(from: &generator))
+    }
 
     /// About: what statements own, and the list.
     public var byteCount: Int {
         var count = statements.heapByteCount
+        count += verified.capacity * MemoryLayout<Fingerprint>.stride * 4 / 3
         for case let statement? in statements {
             count += MemoryLayout<Announcement>.size + 24 + statement.bytes.heapByteCount
             count += statement.announcement.offer.addresses.heapByteCount
@@ -57,8 +74,26 @@ public final class StatementPool {
         return nil
     }
 
+    /// Whether these bytes were verified before.
+    func hasVerified(_ bytes: [UInt8]) -> Bool { verified.contains(fingerprint(bytes)) }
+
+    private func fingerprint(_ bytes: [UInt8]) -> Fingerprint {
+        bytes.withUnsafeBytes { bytes in
+            var print = Fingerprint(first: UInt64(bytes.count), second: UInt64(bytes.count))
+            for i in stride(from: 0, to: bytes.count, by: 8) {
+                var word: UInt64 = 0
+                for byte in bytes[i..<min(i + 8, bytes.count)] { word = word << 8 | UInt64(byte) }
+                print.first = hash.first(print.first, word)
+                print.second = hash.second(print.second, word)
+            }
+            return print
+        }
+    }
+
     /// Keeps a statement whose signature was verified, or made.
     func keep(_ statement: Statement) {
+        if verified.count >= Self.verifiedMax { verified.removeAll() }
+        verified.insert(fingerprint(statement.bytes))
         let places = places(of: statement.announcement.peer)
         let sequence = statement.announcement.sequence
         guard

@@ -17,7 +17,8 @@ import AROPrimitives
 import AROWire
 
 public struct Vivaldi: Sendable {
-    public let configuration: VivaldiConfiguration
+    let shared: Shared<VivaldiConfiguration>
+    public var configuration: VivaldiConfiguration { shared.value }
     public private(set) var coordinate = Coordinate.origin
     /// Samples that have moved us.
     public private(set) var sampleCount: UInt64 = 0
@@ -28,7 +29,11 @@ public struct Vivaldi: Sendable {
     public init(
         configuration: VivaldiConfiguration = VivaldiConfiguration(), generator: Generator
     ) {
-        self.configuration = configuration
+        self.init(Shared(configuration), generator: generator)
+    }
+
+    init(_ shared: Shared<VivaldiConfiguration>, generator: Generator) {
+        self.shared = shared
         self.generator = generator
     }
 

@@ -33,7 +33,8 @@ public struct OwnVitals: Sendable {
 }
 
 public struct FailureDetector: Sendable {
-    public let configuration: FailureConfiguration
+    let shared: Shared<FailureConfiguration>
+    public var configuration: FailureConfiguration { shared.value }
     public let local: PeerID
     /// To be set before a call whenever it has changed.
     public var vitals = OwnVitals()
@@ -55,7 +56,11 @@ public struct FailureDetector: Sendable {
         configuration: FailureConfiguration = FailureConfiguration(), local: PeerID,
         generator: Generator
     ) {
-        (self.configuration, self.local) = (configuration, local)
+        self.init(Shared(configuration), local: local, generator: generator)
+    }
+
+    init(_ shared: Shared<FailureConfiguration>, local: PeerID, generator: Generator) {
+        (self.shared, self.local) = (shared, local)
         self.generator = generator
     }
 

@@ -12,7 +12,6 @@ extension Gossip {
         into out: inout GossipOutbox
     ) {
         refreshOffer(at: now, identity: identity)
-        announcements.others = membership.passive
         while hasEvents {
             for event in failureOut.takeEvents() { carry(event, at: now, book: &book, into: &out) }
             for event in membershipOut.takeEvents() {

@@ -11,6 +11,7 @@ extension Gossip {
         as subscriber: SubscriberID = .only, at now: Instant, book: inout PeerBook,
         identity: borrowing Identity, into out: inout GossipOutbox
     ) throws(TopicFailure) {
+        guard isOn else { throw .noGossip }
         try topics.subscribe(
             topic, options, as: subscriber, at: now, book: &book, into: &topicsOut)
         route(at: now, book: &book, identity: identity, into: &out)
@@ -29,6 +30,7 @@ extension Gossip {
         _ payload: [UInt8], in topic: TopicID, at now: Instant, book: inout PeerBook,
         identity: borrowing Identity, into out: inout GossipOutbox
     ) throws(TopicFailure) -> UInt64 {
+        guard isOn else { throw .noGossip }
         let sequence = try topics.publish(
             topic, payload, identity: identity, at: now, book: &book, into: &topicsOut)
         route(at: now, book: &book, identity: identity, into: &out)

@@ -21,6 +21,15 @@ extension Gossip {
             "failure detection",
             detector.watches.heapByteCount + detector.probes.heapByteCount)
     }
+
+    /// Names what lies elsewhere and is wanted with nearly every message.
+    package mutating func forEachHotBuffer(_ body: (UnsafeRawBufferPointer) -> Void) {
+        guard isOn else { return }
+        detector.watches.lend(to: body)
+        announcements.neighbourTable.rows.lend(to: body)
+        membership.neighbours.lend(to: body)
+        membership.active.lend(to: body)
+    }
 }
 
 extension Kademlia {
@@ -30,5 +39,16 @@ extension Kademlia {
             "other Kademlia",
             heard.peers.heapByteCount + rates.heapByteCount + requests.pending.heapByteCount
                 + operations.heapByteCount)
+    }
+
+    package mutating func forEachHotBuffer(_ body: (UnsafeRawBufferPointer) -> Void) {
+        requests.pending.lend(to: body)
+        operations.lend(to: body)
+    }
+}
+
+extension Array {
+    fileprivate func lend(to body: (UnsafeRawBufferPointer) -> Void) {
+        if !isEmpty { withUnsafeBytes { body($0) } }
     }
 }

@@ -42,27 +42,39 @@ public struct Gossip: ~Copyable {
     var offer = Offer()
     var isOfferStale = true
     let offeredWhenIsolated: Int
+    /// ``GossipConfiguration/isOn``: if not, every door is closed.
+    let isOn: Bool
 
     public init(
         configuration: GossipConfiguration = GossipConfiguration(), local: PeerID,
         pool: StatementPool? = nil, generator: inout Generator, at now: Instant, wallClock: UnixTime
     ) {
+        self.init(
+            SharedGossipConfiguration(configuration), local: local, pool: pool,
+            generator: &generator, at: now, wallClock: wallClock)
+    }
+
+    package init(
+        _ configuration: SharedGossipConfiguration, local: PeerID, pool: StatementPool?,
+        generator: inout Generator, at now: Instant, wallClock: UnixTime
+    ) {
         offeredWhenIsolated = configuration.offeredWhenIsolated
+        isOn = configuration.isOn
         self.local = local
         self.generator = generator.fork("gossip")
         membership = HyParView(
-            configuration: configuration.membership, local: local, swarm: nil,
+            configuration.membership, local: local, swarm: nil,
             generator: generator.fork("membership"), at: now)
         detector = FailureDetector(
-            configuration: configuration.failure, local: local,
+            configuration.failure, local: local,
             generator: generator.fork("failure"))
         coordinates = Vivaldi(
-            configuration: configuration.coordinates, generator: generator.fork("coordinates"))
+            configuration.coordinates, generator: generator.fork("coordinates"))
         announcements = Announcements(
-            configuration: configuration.announcements, local: local, pool: pool,
+            configuration.announcements, local: local, pool: pool,
             generator: generator.fork("announcements"), at: now, wallClock: wallClock)
         topics = Topics(
-            configuration: configuration.topics, local: local,
+            configuration.topics, local: local,
             generator: generator.fork("topics"), at: now, wallClock: wallClock)
     }
 
@@ -72,6 +84,7 @@ public struct Gossip: ~Copyable {
     /// with the first input.
     public mutating func begin(_ offer: Offer, at now: Instant, book: inout PeerBook) {
         self.offer = offer
+        guard isOn else { return }
         membership.join(through: [], at: now, book: &book, into: &membershipOut)
     }
 
@@ -80,6 +93,7 @@ public struct Gossip: ~Copyable {
         through peers: [PeerHandle], at now: Instant, book: inout PeerBook,
         identity: borrowing Identity, into out: inout GossipOutbox
     ) {
+        guard isOn else { return }
         membership.join(through: peers, at: now, book: &book, into: &membershipOut)
         route(at: now, book: &book, identity: identity, into: &out)
     }
@@ -92,6 +106,7 @@ public struct Gossip: ~Copyable {
     ) {
         self.offer = offer
         isOfferStale = true
+        guard isOn else { return }
         route(at: now, book: &book, identity: identity, into: &out)
     }
 
@@ -100,6 +115,7 @@ public struct Gossip: ~Copyable {
         at now: Instant, book: inout PeerBook, identity: borrowing Identity,
         into out: inout GossipOutbox
     ) {
+        guard isOn else { return }
         announcements.leave(at: now, book: &book, identity: identity, into: &announcementsOut)
         topics.leaveAll(into: &topicsOut)
         membership.leave(into: &membershipOut)
@@ -121,7 +137,7 @@ public struct Gossip: ~Copyable {
         _ peer: PeerHandle, roundTrip: Duration?, at now: Instant, book: inout PeerBook,
         identity: borrowing Identity, into out: inout GossipOutbox
     ) {
-        refreshVitals()
+        guard isOn else { return }
         detector.heard(from: peer, at: now, into: &failureOut)
         if let roundTrip {
             detector.measured(roundTrip, at: now)
@@ -134,12 +150,14 @@ public struct Gossip: ~Copyable {
     public mutating func measured(
         _ roundTrip: Duration, to peer: PeerHandle, at now: Instant, book: borrowing PeerBook
     ) {
+        guard isOn else { return }
         detector.measured(roundTrip, at: now)
         measured(roundTrip, to: peer, nil, at: now, book: book)
     }
 
     /// Something authenticated that is not gossip's came from the peer.
     public mutating func heard(from peer: PeerHandle, at now: Instant) {
+        guard isOn else { return }
         detector.heard(from: peer, at: now, into: &failureOut)
     }
 
@@ -148,11 +166,11 @@ public struct Gossip: ~Copyable {
         _ bytes: RawSpan, from peer: PeerHandle, at now: Instant, book: inout PeerBook,
         identity: borrowing Identity, into out: inout GossipOutbox
     ) {
-        guard bytes.byteCount > 0 else { return }
+        guard isOn, bytes.byteCount > 0 else { return }
         let first = bytes.unsafeLoad(as: UInt8.self)
-        refreshVitals()
         switch MessageFamily(rawValue: first & 0xf0) {
         case .membership where ProbeMessage.claims(first):
+            refreshVitals()
             detector.received(bytes, from: peer, at: now, book: &book, into: &failureOut)
         case .membership:
             detector.heard(from: peer, at: now, into: &failureOut)
@@ -192,6 +210,7 @@ public struct Gossip: ~Copyable {
         _ peer: PeerHandle, at now: Instant, book: inout PeerBook, identity: borrowing Identity,
         into out: inout GossipOutbox
     ) {
+        guard isOn else { return }
         refreshVitals()
         detector.peerUnreachable(peer, at: now, book: &book, into: &failureOut)
         // The detector judges neighbours; others were being asked to become some.
@@ -208,6 +227,7 @@ public struct Gossip: ~Copyable {
         _ peer: PeerHandle, at now: Instant, book: inout PeerBook, identity: borrowing Identity,
         into out: inout GossipOutbox
     ) {
+        guard isOn else { return }
         membership.peerGone(peer, at: now, book: &book, into: &membershipOut)
         topics.peerGone(peer, at: now, book: &book, into: &topicsOut)
         announcements.peerGone(peer, at: now, book: book)
@@ -218,9 +238,19 @@ public struct Gossip: ~Copyable {
 
     /// When ``deadlinePassed(at:book:identity:into:)`` wants to be called; it may lie in the past.
     public var nextDeadline: Instant? {
+        guard isOn else { return nil }
         var next = earliest(membership.nextDeadline, detector.nextDeadline)
         next = earliest(next, announcements.nextDeadline)
         return earliest(next, topics.nextDeadline)
+    }
+
+    /// ``nextDeadline`` for who asks after every input: a borrowed value of this size is copied for
+    /// a call, a mutable one is not.
+    package mutating func dueNext() -> Instant? {
+        guard isOn else { return nil }
+        var next = earliest(membership.dueNext(), detector.nextDeadline)
+        next = earliest(next, announcements.dueNext())
+        return topics.swarms.isEmpty ? next : earliest(next, topics.nextDeadline)
     }
 
     public mutating func deadlinePassed(
@@ -235,8 +265,11 @@ public struct Gossip: ~Copyable {
             membership.deadlinePassed(at: now, book: &book, into: &membershipOut)
         }
         if let at = announcements.nextDeadline, at <= now {
+            // Lent, as a second owner would make every change of the view a copy.
+            announcements.others = membership.passive
             announcements.deadlinePassed(
                 at: now, book: &book, identity: identity, into: &announcementsOut)
+            announcements.others = []
         }
         if let at = topics.nextDeadline, at <= now {
             topics.deadlinePassed(at: now, book: &book, into: &topicsOut)

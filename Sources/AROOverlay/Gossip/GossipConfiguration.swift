@@ -3,6 +3,9 @@
 import AROPrimitives
 
 public struct GossipConfiguration: Sendable {
+    /// Whether the node takes part at all. One that does not is a peer of the DHT alone: no member,
+    /// without neighbours, a directory and topics, at a third of the memory.
+    public var isOn = true
     public var membership = MembershipConfiguration()
     public var failure = FailureConfiguration()
     public var coordinates = VivaldiConfiguration()
@@ -13,4 +16,25 @@ public struct GossipConfiguration: Sendable {
     public var offeredWhenIsolated = 30
 
     public init() {}
+}
+
+/// The same in the pieces that the parts keep: all nodes of a simulated world keep the same ones.
+public struct SharedGossipConfiguration: Sendable {
+    let membership: Shared<MembershipConfiguration>
+    let failure: Shared<FailureConfiguration>
+    let coordinates: Shared<VivaldiConfiguration>
+    let announcements: Shared<AnnouncementConfiguration>
+    let topics: Shared<TopicsConfiguration>
+    let offeredWhenIsolated: Int
+    let isOn: Bool
+
+    public init(_ configuration: GossipConfiguration) {
+        membership = Shared(configuration.membership)
+        failure = Shared(configuration.failure)
+        coordinates = Shared(configuration.coordinates)
+        announcements = Shared(configuration.announcements)
+        topics = Shared(configuration.topics)
+        offeredWhenIsolated = configuration.offeredWhenIsolated
+        isOn = configuration.isOn
+    }
 }

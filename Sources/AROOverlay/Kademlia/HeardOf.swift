@@ -7,47 +7,80 @@
 import AROPrimitives
 
 struct HeardOf: Sendable {
-    /// Sorted; as many as the directory holds, so few that a look through all of them costs less than
-    /// one message.
+    /// Sorted by key, as many as the directory holds. The keys are the book's: a few looks into it for
+    /// each search cost less than another copy of a thousand keys.
     private(set) var peers: [PeerHandle] = []
 
-    mutating func insert(_ peer: PeerHandle) {
-        let i = position(of: peer)
+    mutating func insert(_ peer: PeerHandle, _ book: borrowing PeerBook) {
+        let i = position(of: book.key(peer), in: peers.indices, book)
         if i == peers.count || peers[i] != peer { peers.insert(peer, at: i) }
     }
 
-    mutating func remove(_ peer: PeerHandle) {
-        let i = position(of: peer)
+    mutating func remove(_ peer: PeerHandle, _ book: borrowing PeerBook) {
+        let i = position(of: book.key(peer), in: peers.indices, book)
         if i < peers.count, peers[i] == peer { peers.remove(at: i) }
     }
 
-    private func position(of peer: PeerHandle) -> Int {
-        var low = 0
-        var high = peers.count
+    /// The first place of a range whose key is not smaller.
+    private func position(
+        of key: DHTKey, in range: Range<Int>, _ book: borrowing PeerBook
+    ) -> Int {
+        var (low, high) = (range.lowerBound, range.upperBound)
         while low < high {
             let middle = (low + high) / 2
-            if peers[middle] < peer { low = middle + 1 } else { high = middle }
+            if book.key(peers[middle]) < key { low = middle + 1 } else { high = middle }
         }
         return low
     }
 
     /// The nearest to a key, nearest first.
+    ///
+    /// Of the peers that share some bits with the key, those that share one more are nearer than all
+    /// others: they are the lower or the upper part of the range, and the search goes on in them if
+    /// they are enough, or else in the rest.
     func closest(
         to key: DHTKey, count: Int, _ book: borrowing PeerBook
     ) -> [PeerHandle] {
         guard count > 0, !peers.isEmpty else { return [] }
         var nearest = Nearest(to: key, capacity: count)
-        for peer in peers { nearest.consider(peer, book) }
+        var left = count
+        var range = peers.indices
+        var first = DHTKey(bits: .zero)
+        for bit in 0..<64 where range.count > left {
+            let mask = UInt64(1) << UInt64(63 - bit)
+            var upper = first
+            upper.bits.w0 |= mask
+            let middle = position(of: upper, in: range, book)
+            let isUpper = key.bits.w0 & mask != 0
+            let (near, far) =
+                isUpper
+                ? (middle..<range.upperBound, range.lowerBound..<middle)
+                : (range.lowerBound..<middle, middle..<range.upperBound)
+            if near.count >= left {
+                range = near
+                if isUpper { first = upper }
+            } else {
+                for i in near { nearest.consider(peers[i], book) }
+                left -= near.count
+                range = far
+                if !isUpper { first = upper }
+            }
+        }
+        for i in range { nearest.consider(peers[i], book) }
         return nearest.handles
     }
 }
 
 extension Kademlia {
     /// A peer that serves the DHT announced itself. The caller bounds how many there are.
-    public mutating func heardOf(_ peer: PeerHandle) { heard.insert(peer) }
+    public mutating func heardOf(_ peer: PeerHandle, book: borrowing PeerBook) {
+        heard.insert(peer, book)
+    }
 
     /// What was heard of a peer does not count any more.
-    public mutating func heardGone(_ peer: PeerHandle) { heard.remove(peer) }
+    public mutating func heardGone(_ peer: PeerHandle, book: borrowing PeerBook) {
+        heard.remove(peer, book)
+    }
 
     public var heardOfCount: Int { heard.peers.count }
 

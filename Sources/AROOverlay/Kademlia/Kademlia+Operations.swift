@@ -63,7 +63,7 @@ extension Kademlia {
     private mutating func end(
         _ i: Int, _ outcome: KademliaOutcome, at now: Instant, into out: inout KademliaOutbox
     ) {
-        let operation = operations.remove(at: i)
+        let operation = takeOperation(i)
         requests.ended(operation.id, lifetime: configuration.requestLifetime)
         if !operation.isBackground {
             out.events.append(.ended(operation.id, outcome, operation.report(at: now)))

@@ -13,7 +13,8 @@ import AROCrypto
 import AROWire
 
 public struct Kademlia: ~Copyable {
-    public let configuration: KademliaConfiguration
+    let shared: Shared<KademliaConfiguration>
+    public var configuration: KademliaConfiguration { shared.value }
     public let local: PeerID
     /// Whether we answer others, keep records and may be told to others.
     public let serves: Bool
@@ -43,7 +44,18 @@ public struct Kademlia: ~Copyable {
         configuration: KademliaConfiguration = KademliaConfiguration(), local: PeerID,
         serves: Bool = true, generator: Generator, at now: Instant, wallClock: UnixTime
     ) {
-        self.configuration = configuration
+        self.init(
+            Shared(configuration), local: local, serves: serves, generator: generator, at: now,
+            wallClock: wallClock)
+    }
+
+    /// - Parameter shared: kept, and not copied.
+    package init(
+        _ shared: Shared<KademliaConfiguration>, local: PeerID, serves: Bool,
+        generator: Generator, at now: Instant, wallClock: UnixTime
+    ) {
+        let configuration = shared.value
+        self.shared = shared
         self.local = local
         self.serves = serves
         self.generator = generator
@@ -65,8 +77,12 @@ public struct Kademlia: ~Copyable {
         next = earliest(next, expiryAt)
         guard mayWorkUnasked else { return next }
         next = earliest(next, publications.nextDue)
-        return earliest(next, table.leastTouched.at + configuration.refreshInterval)
+        return earliest(next, table.leastTouched.at + shared.value.refreshInterval)
     }
+
+    /// ``nextDeadline`` for who asks after every input: a borrowed value of this size is copied for
+    /// a call, a mutable one is not.
+    package mutating func dueNext() -> Instant? { nextDeadline }
 
     public mutating func deadlinePassed(
         at now: Instant, book: inout PeerBook, identity: borrowing Identity,
@@ -204,7 +220,7 @@ public struct Kademlia: ~Copyable {
     /// Ends an operation without an event. What it was to publish is tried again later.
     public mutating func cancel(_ id: OperationID, at now: Instant) {
         guard let i = operations.firstIndex(where: { $0.id == id }) else { return }
-        let operation = operations.remove(at: i)
+        let operation = takeOperation(i)
         requests.ended(id, lifetime: configuration.requestLifetime)
         if case .place = operation.goal { placed(operation.key, held: 0, at: now) }
     }
@@ -248,14 +264,26 @@ public struct Kademlia: ~Copyable {
 
     /// Renewals and refreshes need peers, and wait for each other.
     var mayWorkUnasked: Bool {
-        table.count > 0 && rescue == nil && backgroundCount < configuration.backgroundMax
+        table.count > 0 && rescue == nil
+            && (operations.isEmpty || backgroundCount < shared.value.backgroundMax)
     }
 
-    private var backgroundCount: Int { operations.reduce(0) { $0 + ($1.isBackground ? 1 : 0) } }
+    private var backgroundCount: Int {
+        var count = 0
+        for i in operations.indices where operations[i].isBackground { count += 1 }
+        return count
+    }
 
     mutating func nextID() -> OperationID {
         lastOperation &+= 1
         return OperationID(number: lastOperation)
+    }
+
+    /// Only a burst of look-ups needs the room of many.
+    mutating func takeOperation(_ i: Int) -> Operation {
+        let operation = operations.remove(at: i)
+        if operations.isEmpty { operations = [] }
+        return operation
     }
 
     mutating func refuse(

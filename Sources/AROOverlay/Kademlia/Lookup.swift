@@ -237,7 +237,8 @@ struct Lookup: Sendable {
             guard at < candidates.count, candidates.last?.state == .fresh else { return false }
         }
         guard network != 0 else { return true }
-        let same = candidates.reduce(0) { $0 + ($1.network == network ? 1 : 0) }
+        var same = 0
+        for i in candidates.indices where candidates[i].network == network { same += 1 }
         return same < perNetworkMax
     }
 

@@ -56,10 +56,11 @@ struct Requests: Sendable {
 
     private mutating func settle() {
         guard var next = pending.first?.next else {
-            deadline = nil
+            // Only a burst of look-ups needs the room of many.
+            (pending, deadline) = ([], nil)
             return
         }
-        for request in pending where request.next < next { next = request.next }
+        for i in pending.indices where pending[i].next < next { next = pending[i].next }
         deadline = next
     }
 

@@ -62,10 +62,14 @@ struct RoutingTable: Sendable {
     private(set) var spares: [Entry] = []
     /// When something in the range of each bucket was last looked up.
     private(set) var touched: [Instant]
+    /// The bucket that waited longest for a look-up, and since when. Kept, as it is asked for after
+    /// every input.
+    private(set) var leastTouched: (bucket: Int, at: Instant)
 
     init(local: DHTKey, at now: Instant) {
         self.local = local
         touched = [now]
+        leastTouched = (0, now)
     }
 
     var count: Int { entries.count }
@@ -107,6 +111,8 @@ struct RoutingTable: Sendable {
     // MARK: Storage
 
     mutating func append(_ entry: Entry, toBucket i: Int) {
+        // Doubled room would stay half empty: tables hardly grow once they are made.
+        if entries.count == entries.capacity { entries.reserveCapacity(entries.count + 20) }
         entries.insert(entry, at: Int(ends[i]))
         for j in i..<ends.count { ends[j] += 1 }
     }
@@ -122,16 +128,17 @@ struct RoutingTable: Sendable {
         let last = ends.count - 1
         let range = bucket(last)
         var near: [Entry] = []
-        var far: [Entry] = []
+        var middle = range.lowerBound
         for i in range {
             if Int(entries[i].shared) > last {
                 near.append(entries[i])
             } else {
-                far.append(entries[i])
+                entries[middle] = entries[i]
+                middle += 1
             }
         }
-        entries.replaceSubrange(range, with: far + near)
-        ends[last] = UInt16(range.lowerBound + far.count)
+        for (i, entry) in near.enumerated() { entries[middle + i] = entry }
+        ends[last] = UInt16(middle)
         ends.append(UInt16(range.upperBound))
         touched.append(touched[last])
     }
@@ -147,15 +154,15 @@ struct RoutingTable: Sendable {
 
     // MARK: Refreshing
 
-    mutating func touch(_ key: DHTKey, at now: Instant) { touched[bucketIndex(of: key)] = now }
+    mutating func touch(_ key: DHTKey, at now: Instant) {
+        touch(bucket: bucketIndex(of: key), at: now)
+    }
 
-    mutating func touch(bucket i: Int, at now: Instant) { touched[i] = now }
-
-    /// The bucket that waited longest for a look-up, and since when.
-    var leastTouched: (bucket: Int, at: Instant) {
+    mutating func touch(bucket i: Int, at now: Instant) {
+        touched[i] = now
         var best = 0
         for i in touched.indices where touched[i] < touched[best] { best = i }
-        return (best, touched[best])
+        leastTouched = (best, touched[best])
     }
 
     /// A random key in the range of a bucket; ourselves for the last one, where the neighbours

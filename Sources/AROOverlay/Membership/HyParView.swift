@@ -23,7 +23,8 @@ import AROCrypto
 import AROWire
 
 public struct HyParView: Sendable {
-    public let configuration: MembershipConfiguration
+    let shared: Shared<MembershipConfiguration>
+    public var configuration: MembershipConfiguration { shared.value }
     public let local: PeerID
     /// nil: the base overlay.
     public let swarm: SwarmID?
@@ -62,10 +63,19 @@ public struct HyParView: Sendable {
         configuration: MembershipConfiguration = MembershipConfiguration(), local: PeerID,
         swarm: SwarmID?, generator: Generator, at now: Instant
     ) {
+        self.init(
+            Shared(configuration), local: local, swarm: swarm, generator: generator, at: now)
+    }
+
+    init(
+        _ shared: Shared<MembershipConfiguration>, local: PeerID, swarm: SwarmID?,
+        generator: Generator, at now: Instant
+    ) {
+        let configuration = shared.value
         precondition(configuration.activeMax > 0 && configuration.passiveMax > 0)
         precondition((0...MembershipMessage.hopsMax).contains(configuration.activeWalk))
         precondition((0...MembershipMessage.hopsMax).contains(configuration.shuffleWalk))
-        self.configuration = configuration
+        self.shared = shared
         self.local = local
         self.swarm = swarm
         self.generator = generator
@@ -193,6 +203,8 @@ public struct HyParView: Sendable {
         if !isAsking { next = earliest(next, isolation?.at) }
         return next
     }
+
+    mutating func dueNext() -> Instant? { nextDeadline }
 
     public mutating func deadlinePassed(
         at now: Instant, book: inout PeerBook, into out: inout MembershipOutbox

@@ -15,7 +15,8 @@ import AROCrypto
 import AROWire
 
 public struct Topics: ~Copyable {
-    public let configuration: TopicsConfiguration
+    let shared: Shared<TopicsConfiguration>
+    public var configuration: TopicsConfiguration { shared.value }
     public let local: PeerID
     /// Where we may be reached, best first.
     public var addresses: [SocketAddress] = [] {
@@ -58,7 +59,16 @@ public struct Topics: ~Copyable {
         configuration: TopicsConfiguration = TopicsConfiguration(), local: PeerID,
         generator: Generator, at now: Instant, wallClock: UnixTime
     ) {
-        self.configuration = configuration
+        self.init(
+            Shared(configuration), local: local, generator: generator, at: now,
+            wallClock: wallClock)
+    }
+
+    init(
+        _ shared: Shared<TopicsConfiguration>, local: PeerID, generator: Generator,
+        at now: Instant, wallClock: UnixTime
+    ) {
+        self.shared = shared
         self.local = local
         self.generator = generator
         refusals = Bucket(full: Self.refusalsBurst, at: now)

@@ -40,6 +40,8 @@ public enum TopicFailure: String, Error, Hashable, Sendable {
     case tooFast = "publishing-too-fast"
     case alreadySubscribed = "already-subscribed"
     case tooManySubscribers = "too-many-subscribers"
+    /// The node takes no part in gossip: ``GossipConfiguration/isOn``.
+    case noGossip = "no-gossip"
 }
 
 /// One of the local subscribers of a topic, by a number that the caller chose.

@@ -60,7 +60,7 @@ extension RequestFailure {
             .topic(.tooManySubscribers):
             .busy
         case .invalidName, .invalidTopic, .topic(.payloadTooLarge): .usage
-        case .topic(.alreadySubscribed): .failed
+        case .topic(.alreadySubscribed), .topic(.noGossip): .failed
         case .bootstrapUnreachable, .shuttingDown: .failed
         }
     }

@@ -58,6 +58,8 @@ struct SimulatedDisks {
 
     mutating func addNode() { disks.append(Disk()) }
 
+    var heapByteCount: Int { disks.heapByteCount }
+
     /// Does what is asked, and says what is to be answered and how much later.
     mutating func serve(
         _ request: DiskRequest, for node: Int

@@ -13,6 +13,8 @@ struct BytePool: ~Copyable {
 
     init() {}
 
+    var heapByteCount: Int { chunks.count * Self.chunkByteCount }
+
     deinit { for chunk in chunks { chunk.deallocate() } }
 
     /// A copy of the bytes; given back by ``free(_:count:)``.

@@ -35,6 +35,24 @@ struct EventQueue<Payload>: ~Copyable {
         free.deallocate()
     }
 
+    var heapByteCount: Int {
+        capacity * (16 + MemoryLayout<Payload>.stride + MemoryLayout<UInt32>.stride)
+    }
+
+    /// The payload that comes next, if nothing earlier is added.
+    var next: UnsafePointer<Payload>? {
+        count == 0 ? nil : UnsafePointer(payloads + Self.slot(of: keys[0]))
+    }
+
+    /// Asks for the payloads that may come after the next one: its children in the heap.
+    func prefetch() {
+        var i = 1
+        while i < min(count, 5) {
+            Prefetch.ask(payloads + Self.slot(of: keys[i]), MemoryLayout<Payload>.size)
+            i += 1
+        }
+    }
+
     /// When the next event is due, in nanoseconds; nil where nothing is pending.
     var nextTime: Int64? { count == 0 ? nil : Int64(truncatingIfNeeded: keys[0] >> 64) }
 

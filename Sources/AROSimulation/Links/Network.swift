@@ -73,6 +73,8 @@ struct Network: ~Copyable {
 
     mutating func setLink(_ link: AccessLink, of node: Int) { ends[node].link = link }
 
+    var heapByteCount: Int { ends.heapByteCount }
+
     // MARK: Partitions
 
     mutating func setSide(_ side: Int, of node: Int) { ends[node].side = Int32(side) }

@@ -15,19 +15,26 @@ final class Commons {
     var outbox = ParticipantOutbox()
     var underWay = ParticipantOutbox()
     var scratch = ParticipantScratch()
+    /// Responses of all nodes that their initiators may not have received.
+    var responses = Responses()
     /// Copies of the scenario's posts, by all nodes.
     var posts = PostCopies()
     /// Announcements that a node has verified already.
     let statements = StatementPool()
     /// Hostile nodes that name each other.
     var conspiracy = Conspiracy()
-    let configuration: Configuration
+    let configuration: SharedConfiguration
+    let transport: TransportConfiguration
+    var endpoint: EndpointConfiguration { transport.endpoint }
+    let servesDHT: Bool
     let sessionLimits: SessionLimits
     /// The transport's encodings that every handshake carries.
     let introductionByteCount: Int
 
     init(configuration: Configuration) {
-        self.configuration = configuration
+        self.configuration = SharedConfiguration(configuration)
+        transport = configuration.transport
+        servesDHT = configuration.servesDHT
         sessionLimits = SessionLimits(configuration.transport.endpoint)
         var parameters = TransportParameters(configuration.transport)
         parameters.idleTimeout = configuration.transport.endpoint.idleTimeout

@@ -26,13 +26,10 @@ struct PlainAttempt {
     var streams: [ContentStream] = []
 }
 
-/// A response that is sent again if the initiation comes again.
+/// A response to a dial.
 struct PlainAnswer {
     var peer: PeerHandle
     var session: UInt32
-    var rider: [UInt8]
-    /// Of a dial: the session begins with the completion.
-    var isDial: Bool
     var at: Instant
     var transmissions = 1
 }
@@ -121,12 +118,19 @@ extension MessageNode {
                 continue
             }
             if attempts[i].startedAt + limits.handshakeTimeout <= now {
-                giveUp(attempts.remove(at: i), at: now)
+                giveUp(takeAttempt(i), at: now)
             } else {
                 transmit(i, at: now, into: &outbox)
                 i += 1
             }
         }
+    }
+
+    /// Only a burst of handshakes needs the room of many.
+    private mutating func takeAttempt(_ i: Int) -> PlainAttempt {
+        let attempt = attempts.remove(at: i)
+        if attempts.isEmpty { attempts = [] }
+        return attempt
     }
 
     private mutating func giveUp(_ attempt: PlainAttempt, at now: Instant) {
@@ -148,7 +152,10 @@ extension MessageNode {
             attempts[a].peer == nil || attempts[a].peer == packet.sender,
             packet.sender != handle
         else { return }
-        let attempt = attempts.remove(at: a)
+        let attempt = takeAttempt(a)
+        commons.responses.arrived(
+            Responses.Name(
+                responder: packet.sender.index, initiator: handle.index, session: packet.session))
         guard establish(packet, isProven: true, at: now) else { return }
         // Karn: nothing is learnt from an answer to one of several.
         let roundTrip = attempt.transmissions == 1 ? now - attempt.sentAt : nil
@@ -205,14 +212,13 @@ extension MessageNode {
     ) {
         let peer = packet.sender
         guard peer != handle else { return }
-        if let i = answers.firstIndex(where: { $0.session == packet.session && $0.peer == peer }) {
-            answers[i].transmissions += 1
-            return respond(answers[i], to: address, into: &outbox)
-        }
         guard packet.kind == .initiation else {
-            remember(
-                PlainAnswer(peer: peer, session: packet.session, rider: [], isDial: true, at: now))
-            return post(.dialResponse, packet.session, to: address, into: &outbox)
+            return dialed(packet, from: address, at: now, into: &outbox)
+        }
+        if let rider = commons.responses.rider(of: response(to: packet), life: life) {
+            return post(
+                .response, packet.session, rider.span.bytes, isFrames: true, to: address,
+                into: &outbox)
         }
         var waiting: PlainAttempt?
         if let a = attempts.firstIndex(where: { $0.peer == peer }) {
@@ -221,7 +227,7 @@ extension MessageNode {
             guard commons.book.id(peer) < id else {
                 return sendInitiation(attempts[a], to: address, into: &outbox)
             }
-            waiting = attempts.remove(at: a)
+            waiting = takeAttempt(a)
         }
         guard establish(packet, isProven: false, at: now) else { return }
         commons.heard(peer, at: address)
@@ -235,20 +241,36 @@ extension MessageNode {
         tellMessages(frames, from: peer, at: now)
         if let first = waiting?.first, !first.isEmpty { ride(first.span.bytes) }
         carry(at: now, into: &outbox)
-        let answer = PlainAnswer(
-            peer: peer, session: packet.session, rider: rider, isDial: false, at: now)
-        respond(answer, to: address, into: &outbox)
+        post(
+            .response, packet.session, rider.span.bytes, isFrames: true, to: address,
+            into: &outbox)
+        commons.responses.keep(
+            rider, for: response(to: packet), life: life, at: now,
+            lifetime: limits.handshakeTimeout)
         answered(peer, at: now, into: &outbox)
-        remember(answer)
         if let waiting { sendWaiting(waiting, to: peer, at: now, into: &outbox) }
     }
 
-    private func respond(
-        _ answer: PlainAnswer, to address: SocketAddress, into outbox: inout Outbox
+    /// Our response to a packet's session.
+    private func response(to packet: PlainPacket) -> Responses.Name {
+        Responses.Name(
+            responder: handle.index, initiator: packet.sender.index, session: packet.session)
+    }
+
+    private mutating func dialed(
+        _ packet: PlainPacket, from address: SocketAddress, at now: Instant,
+        into outbox: inout Outbox
     ) {
-        post(
-            answer.isDial ? .dialResponse : .response, answer.session, answer.rider.span.bytes,
-            isFrames: true, to: address, into: &outbox)
+        if let i = dialAnswers.firstIndex(where: {
+            $0.session == packet.session && $0.peer == packet.sender
+        }) {
+            dialAnswers[i].transmissions += 1
+        } else {
+            forgetAnswers(at: now)
+            dialAnswers.append(
+                PlainAnswer(peer: packet.sender, session: packet.session, at: now))
+        }
+        post(.dialResponse, packet.session, to: address, into: &outbox)
     }
 
     /// The packet that ends our part of a handshake is written: what did not fit follows.
@@ -263,22 +285,16 @@ extension MessageNode {
         }
     }
 
-    private mutating func remember(_ answer: PlainAnswer) {
-        forgetAnswers(at: answer.at)
-        answers.append(answer)
-    }
-
     private mutating func forgetAnswers(at now: Instant) {
         let oldest = now - limits.handshakeTimeout
-        let stale = answers.prefix { $0.at <= oldest }.count
-        if stale > 0 { answers.removeFirst(stale) }
+        let stale = dialAnswers.prefix { $0.at <= oldest }.count
+        if stale > 0 { dialAnswers.removeFirst(stale) }
     }
 
     /// Gives memory back that only a burst of handshakes needed.
     mutating func tidy(at now: Instant) {
         forgetAnswers(at: now)
-        if answers.isEmpty { answers = [] }
-        if attempts.isEmpty { attempts = [] }
+        if dialAnswers.isEmpty { dialAnswers = [] }
         sessions.tidy(lifetimes, at: now)
     }
 
@@ -287,14 +303,14 @@ extension MessageNode {
         _ packet: PlainPacket, from address: SocketAddress, at now: Instant,
         into outbox: inout Outbox
     ) {
-        guard !answers.isEmpty,
-            let a = answers.firstIndex(where: {
-                $0.session == packet.session && $0.peer == packet.sender && $0.isDial
+        guard !dialAnswers.isEmpty,
+            let a = dialAnswers.firstIndex(where: {
+                $0.session == packet.session && $0.peer == packet.sender
             })
         else { return }
         post(.confirmation, packet.session, to: address, into: &outbox)
         commons.heard(packet.sender, at: address)
-        let answer = answers.remove(at: a)
+        let answer = dialAnswers.remove(at: a)
         guard establish(packet, isProven: true, at: now) else { return }
         tell(
             .peerConnected(
@@ -340,7 +356,7 @@ extension MessageNode {
 
     func session(of packet: PlainPacket, at now: Instant) -> Int? {
         guard let i = sessions.find(packet.sender, lifetimes, at: now),
-            sessions.rows[i].number == packet.session, !sessions.rows[i].isConnecting
+            sessions[i].number == packet.session, !sessions[i].isConnecting
         else { return nil }
         return i
     }
@@ -348,12 +364,9 @@ extension MessageNode {
     private mutating func heard(
         _ packet: PlainPacket, _ i: Int, from address: SocketAddress, at now: Instant
     ) {
+        let wasProven = sessions[i].isProven
         sessions.received(i, at: now)
-        if let a = answers.firstIndex(where: {
-            $0.peer == packet.sender && $0.session == packet.session
-        }) {
-            answers.remove(at: a)
-        }
+        if !wasProven { commons.responses.forget(response(to: packet)) }
         commons.heard(packet.sender, at: address)
     }
 
@@ -368,7 +381,7 @@ extension MessageNode {
         _ packet: PlainPacket, isProven: Bool, at now: Instant
     ) -> Bool {
         if let i = sessions.find(packet.sender, lifetimes, at: now) {
-            let old = sessions.rows[i]
+            let old = sessions[i]
             if !old.isConnecting, old.number != packet.session {
                 dropStreams(with: old.peer, session: old.number, at: now)
             }

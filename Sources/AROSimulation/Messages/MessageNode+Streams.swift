@@ -60,7 +60,7 @@ extension MessageNode {
         guard let i = sessions.find(peer, lifetimes, at: now) else {
             return connect(to: peer, first: RawSpan(), stream: token, at: now, into: &outbox)
         }
-        guard !sessions.rows[i].isConnecting else {
+        guard !sessions[i].isConnecting else {
             if let a = attempts.firstIndex(where: { $0.peer == peer }) {
                 attempts[a].streams.append(token)
             }
@@ -69,12 +69,12 @@ extension MessageNode {
         lastStream += 1
         streams.append(
             PlainStream(
-                token: token, peer: peer, session: sessions.rows[i].number, number: lastStream,
+                token: token, peer: peer, session: sessions[i].number, number: lastStream,
                 isOurs: true))
         tell(.streamOpened(token, room: highWater), at: now)
     }
 
-    private var highWater: Int { commons.configuration.transport.sendHighWater }
+    private var highWater: Int { commons.transport.sendHighWater }
 
     mutating func write(_ bytes: [UInt8], isFinal: Bool, to token: ContentStream) {
         guard let i = streams.firstIndex(where: { $0.token == token }) else { return }
@@ -92,7 +92,7 @@ extension MessageNode {
         streams[i].nextOut += 1
         streams[i].unconfirmed += bytes.count
         // What a stream's packet carries besides: a header of about nine bytes.
-        let room = commons.configuration.transport.datagramMax - Packet.dataOverhead - 9
+        let room = commons.transport.datagramMax - Packet.dataOverhead - 9
         let packets = max(1, (bytes.count + room - 1) / room)
         sendParcel(
             flags, streams[i], word: place, bytes, packets: packets,
@@ -191,6 +191,7 @@ extension MessageNode {
             if let place { arrived(parcel, flags, word, place, at: now) }
         }
         carry(at: now, into: &outbox)
+        settle()
     }
 
     /// The first byte of a peer's stream says what it is for.
@@ -252,7 +253,7 @@ extension MessageNode {
     }
 
     private mutating func confirm(_ byteCount: Int, _ stream: PlainStream) {
-        let packets = max(1, byteCount / commons.configuration.transport.datagramMax / 2)
+        let packets = max(1, byteCount / commons.transport.datagramMax / 2)
         sendParcel(
             ParcelKind.confirmation, stream, word: UInt32(byteCount), packets: packets,
             wireByteCount: packets * (Packet.dataOverhead + 6))

@@ -20,8 +20,11 @@ public struct MessageNode: ~Copyable {
     var participant: Participant
     var sessions = PlainSessions()
     var attempts: [PlainAttempt] = []
-    /// Responses that the initiator may not have received.
-    var answers: [PlainAnswer] = []
+    let life: UInt32
+    /// Responses to dials, which begin no session yet.
+    var dialAnswers: [PlainAnswer] = []
+    /// Kept, as it is asked for after every input.
+    public private(set) var nextDeadline: Wake?
     /// The peer whose handshake is being answered: what it is told now rides in the response.
     var answering: PeerHandle?
     var rider: [UInt8] = []
@@ -43,25 +46,27 @@ public struct MessageNode: ~Copyable {
     public internal(set) var lastPostHops = 0
 
     /// - Parameter configuration: what its participant runs with, where that is not the others'.
-    init(_ birth: Birth, _ commons: Commons, _ configuration: Configuration? = nil) {
+    init(_ birth: Birth, _ commons: Commons, _ configuration: SharedConfiguration? = nil) {
         var entropy = Entropy(seed: birth.identitySeed)
         let identity = Identity(from: &entropy)
         var generator = Generator(seed: birth.chanceSeed)
         id = identity.id
         handle = commons.register(identity.id, as: birth.node, at: birth.address)
         self.commons = commons
+        life = UInt32(birth.life)
         chance = generator.fork("transport")
         handshakeTimes = PopulationTime(
-            first: commons.configuration.transport.endpoint.handshakeRetransmitMax)
+            first: commons.endpoint.handshakeRetransmitMax)
         participant = Participant(
             configuration: birth.placed(configuration ?? commons.configuration),
             identity: identity,
             seed: generator.next(), pool: commons.statements,
             at: birth.now, wallClock: birth.wallClock)
+        settle()
     }
 
     var lifetimes: SessionLimits { commons.sessionLimits }
-    var limits: EndpointConfiguration { commons.configuration.transport.endpoint }
+    var limits: EndpointConfiguration { commons.endpoint }
 
     /// Looks at the participant, with the peer book that its handles belong to.
     public func withParticipant<R>(
@@ -133,15 +138,22 @@ extension MessageNode: Inhabitant {
             closeAll(at: now, into: &outbox)
         }
         carry(at: now, into: &outbox)
+        settle()
     }
 
     public mutating func flush(at now: Instant, into outbox: inout Outbox) {}
 
-    public var nextDeadline: Wake? {
-        let wake = participant.nextDeadline
-        guard let at = attemptDeadline else { return wake }
-        guard let wake, wake.at <= at else { return Wake(at: at, reason: .transport) }
-        return wake
+    public mutating func prefetch() {
+        sessions.prefetch()
+        participant.forEachHotBuffer { Prefetch.ask($0.baseAddress!, $0.count) }
+    }
+
+    /// Every call ends with it.
+    mutating func settle() {
+        nextDeadline = participant.nextDeadline
+        guard let at = attemptDeadline else { return }
+        if let wake = nextDeadline, wake.at <= at { return }
+        nextDeadline = Wake(at: at, reason: .transport)
     }
 
     mutating func tell(_ input: borrowing ParticipantInput, at now: Instant) {
@@ -208,7 +220,7 @@ extension MessageNode: Inhabitant {
         guard let i = sessions.find(peer, lifetimes, at: now) else {
             return connect(to: peer, first: message, at: now, into: &outbox)
         }
-        if sessions.rows[i].isConnecting {
+        if sessions[i].isConnecting {
             enqueue(message, for: peer)
         } else if peer == answering {
             ride(message)
@@ -219,10 +231,10 @@ extension MessageNode: Inhabitant {
 
     /// As a node with a transport does, but that the peer is not told.
     private mutating func hangUp(_ peer: PeerHandle, at now: Instant) {
-        guard let i = sessions.find(peer, lifetimes, at: now), !sessions.rows[i].isConnecting,
-            now - sessions.rows[i].activeAt >= ParticipantEffect.silenceOfTheDead
+        guard let i = sessions.find(peer, lifetimes, at: now), !sessions[i].isConnecting,
+            now - sessions[i].activeAt >= ParticipantEffect.silenceOfTheDead
         else { return }
-        let session = sessions.rows[i].number
+        let session = sessions[i].number
         sessions.remove(peer)
         dropStreams(with: peer, session: session, at: now)
     }
@@ -239,7 +251,7 @@ extension MessageNode: Inhabitant {
     mutating func sendData(
         _ message: RawSpan, _ i: Int, at now: Instant, into outbox: inout Outbox
     ) {
-        let session = sessions.rows[i]
+        let session = sessions[i]
         sessions.sent(i, at: now)
         guard let address = commons.book.address(session.peer) else { return }
         post(.data, session.number, message, to: address, into: &outbox)
@@ -250,7 +262,7 @@ extension MessageNode: Inhabitant {
         isFrames: Bool = false, to address: SocketAddress, into outbox: inout Outbox
     ) {
         PlainPacket(
-            kind, from: handle, session: session, servesDHT: commons.configuration.servesDHT
+            kind, from: handle, session: session, servesDHT: commons.servesDHT
         ).append(
             content, isFrames: isFrames, introduction: commons.introductionByteCount,
             to: address, into: &outbox.packets)
@@ -286,7 +298,7 @@ extension World where Resident == MessageNode {
     ) -> World<MessageNode> {
         let commons = Commons(configuration: configuration)
         return World(seed: seed, network: network, disk: disk) {
-            MessageNode($0, commons, cohorts.configuration(of: $0.node))
+            MessageNode($0, commons, cohorts.sharedConfiguration(of: $0.node))
         }
     }
 }

@@ -1,5 +1,5 @@
 /// The sessions of one node in a world of messages: with whom, since when silent. Sorted by peer in
-/// one array, 24 bytes each; idle ones go when the array would grow.
+/// arrays, 16 bytes each; idle ones go when the arrays would grow.
 ///
 /// Times and bounds are those of ``EndpointConfiguration``, and their meaning is that of the
 /// transport: a session is forgotten after the idle timeout, sooner while its initiator has not
@@ -23,7 +23,7 @@ struct PlainSession {
     var peer: PeerHandle
     /// Drawn by who began it.
     var number: UInt32
-    /// Received last, or sent first after that (RFC 9000 §10.1).
+    /// Received last, or sent first after that (RFC 9000 §10.1); kept to the millisecond.
     var activeAt: Instant
     /// We began it and nobody answered yet.
     var isConnecting: Bool
@@ -37,15 +37,46 @@ struct PlainSession {
 }
 
 struct PlainSessions {
-    private(set) var rows: [PlainSession] = []
-    /// The peers of ``rows``, apart: a search touches these alone.
+    private struct Row {
+        var number: UInt32
+        /// Milliseconds: 32 bits of them are 49 days.
+        var activeMark: UInt32
+        var isConnecting, isProven, hasSentSinceReceived: Bool
+
+        init(_ session: PlainSession) {
+            number = session.number
+            activeMark = Self.mark(session.activeAt)
+            (isConnecting, isProven) = (session.isConnecting, session.isProven)
+            hasSentSinceReceived = session.hasSentSinceReceived
+        }
+
+        static func mark(_ moment: Instant) -> UInt32 {
+            UInt32(clamping: moment.nanoseconds / 1_000_000)
+        }
+
+        var activeAt: Instant { Instant(nanoseconds: Int64(activeMark) * 1_000_000) }
+    }
+
+    private var table: [Row] = []
+    /// The peers of the table, apart: a search touches these alone.
     private var peers: [PeerHandle] = []
     private var sweepAt = 16
+
+    subscript(i: Int) -> PlainSession {
+        let row = table[i]
+        return PlainSession(
+            peer: peers[i], number: row.number, activeAt: row.activeAt,
+            isConnecting: row.isConnecting, isProven: row.isProven,
+            hasSentSinceReceived: row.hasSentSinceReceived)
+    }
+
+    /// All of them, to look through.
+    var rows: [PlainSession] { peers.indices.map { self[$0] } }
 
     /// The session with a peer, where it is not idle.
     func find(_ peer: PeerHandle, _ limits: SessionLimits, at now: Instant) -> Int? {
         let i = place(of: peer)
-        guard i < peers.count, peers[i] == peer, !rows[i].isIdle(limits, at: now) else {
+        guard i < peers.count, peers[i] == peer, !self[i].isIdle(limits, at: now) else {
             return nil
         }
         return i
@@ -57,15 +88,20 @@ struct PlainSessions {
         _ session: PlainSession, _ limits: SessionLimits, at now: Instant
     ) -> Bool {
         var i = place(of: session.peer)
-        if i < rows.count, rows[i].peer == session.peer {
-            rows[i] = session
+        if i < peers.count, peers[i] == session.peer {
+            table[i] = Row(session)
             return true
         }
-        if rows.count >= sweepAt {
+        if peers.count >= sweepAt {
             guard makeRoom(limits, at: now) else { return false }
             i = place(of: session.peer)
         }
-        rows.insert(session, at: i)
+        if table.count == table.capacity {
+            // Doubled room would stay half empty in each of many nodes.
+            table.reserveCapacity(table.count + table.count / 4 + 4)
+            peers.reserveCapacity(table.capacity)
+        }
+        table.insert(Row(session), at: i)
         peers.insert(session.peer, at: i)
         return true
     }
@@ -73,28 +109,33 @@ struct PlainSessions {
     mutating func remove(_ peer: PeerHandle) {
         let i = place(of: peer)
         guard i < peers.count, peers[i] == peer else { return }
-        rows.remove(at: i)
+        table.remove(at: i)
         peers.remove(at: i)
     }
 
-    mutating func connected(_ i: Int, at now: Instant) {
-        rows[i].isConnecting = false
-        rows[i].activeAt = now
-    }
-
     mutating func received(_ i: Int, at now: Instant) {
-        rows[i].activeAt = now
-        rows[i].hasSentSinceReceived = false
-        rows[i].isProven = true
+        table[i].activeMark = Row.mark(now)
+        table[i].hasSentSinceReceived = false
+        table[i].isProven = true
     }
 
     mutating func sent(_ i: Int, at now: Instant) {
-        guard !rows[i].hasSentSinceReceived else { return }
-        rows[i].activeAt = now
-        rows[i].hasSentSinceReceived = true
+        guard !table[i].hasSentSinceReceived else { return }
+        table[i].activeMark = Row.mark(now)
+        table[i].hasSentSinceReceived = true
     }
 
-    var heapByteCount: Int { rows.heapByteCount + peers.heapByteCount }
+    /// Asks for where a search begins.
+    func prefetch() {
+        guard !peers.isEmpty else { return }
+        peers.withUnsafeBufferPointer { peers in
+            for eighth in 1..<8 {
+                Prefetch.ask(peers.baseAddress! + peers.count * eighth / 8, 1)
+            }
+        }
+    }
+
+    var heapByteCount: Int { table.heapByteCount + peers.heapByteCount }
 
     /// The first place whose peer is not smaller.
     private func place(of peer: PeerHandle) -> Int {
@@ -109,27 +150,40 @@ struct PlainSessions {
 
     /// Forgets idle sessions, and gives back what room they took.
     mutating func tidy(_ limits: SessionLimits, at now: Instant) {
-        guard rows.count > 16 else { return }
-        rows.removeAll { $0.isIdle(limits, at: now) }
-        if rows.capacity > 2 * rows.count + 16 { rows = rows.map { $0 } }
-        peers = rows.map(\.peer)
-        sweepAt = min(limits.sessionsMax, max(16, rows.count * 2))
+        guard peers.count > 16 else { return }
+        removeIdle(limits, at: now)
+        if table.capacity > table.count + table.count / 4 + 16 {
+            table = table.map { $0 }
+            peers = peers.map { $0 }
+        }
+        sweepAt = min(limits.sessionsMax, max(16, peers.count * 2))
+    }
+
+    private mutating func removeIdle(_ limits: SessionLimits, at now: Instant) {
+        var kept = 0
+        for i in peers.indices where !self[i].isIdle(limits, at: now) {
+            (table[kept], peers[kept]) = (table[i], peers[i])
+            kept += 1
+        }
+        table.removeLast(table.count - kept)
+        peers.removeLast(peers.count - kept)
     }
 
     private mutating func makeRoom(_ limits: SessionLimits, at now: Instant) -> Bool {
-        defer { peers = rows.map(\.peer) }
-        rows.removeAll { $0.isIdle(limits, at: now) }
-        if rows.count >= limits.sessionsMax {
-            guard let i = longestSilent, !rows[i].isConnecting,
-                now - rows[i].activeAt >= limits.evictableAfter
+        removeIdle(limits, at: now)
+        if peers.count >= limits.sessionsMax {
+            guard let i = longestSilent, now - table[i].activeAt >= limits.evictableAfter
             else { return false }
-            rows.remove(at: i)
+            table.remove(at: i)
+            peers.remove(at: i)
         }
-        sweepAt = min(limits.sessionsMax, max(16, rows.count * 2))
+        sweepAt = min(limits.sessionsMax, max(16, peers.count * 2))
         return true
     }
 
     private var longestSilent: Int? {
-        rows.indices.filter { !rows[$0].isConnecting }.min { rows[$0].activeAt < rows[$1].activeAt }
+        table.indices.filter { !table[$0].isConnecting }.min {
+            table[$0].activeMark < table[$1].activeMark
+        }
     }
 }

@@ -217,6 +217,9 @@ private let exchangeKeys = Keys<ExchangeConfiguration>(
 private let gossipKeys = Keys<GossipConfiguration>(
     ints: [
         ("offeredWhenIsolated", \.offeredWhenIsolated)
+    ],
+    flags: [
+        ("isOn", \.isOn)
     ])
 
 private let membershipKeys = Keys<MembershipConfiguration>(

@@ -60,12 +60,16 @@ extension Scenario {
 public final class Cohorts {
     private let configurations: [Configuration]
     private let base: Configuration
+    private let shared: [SharedConfiguration]
+    private let sharedBase: SharedConfiguration
     /// By node.
     var groupOf: [Int] = []
 
     public init(_ scenario: Scenario) {
         base = scenario.configuration
         configurations = scenario.groups.map { scenario.configuration(of: $0) }
+        sharedBase = SharedConfiguration(base)
+        shared = configurations.map { SharedConfiguration($0) }
     }
 
     /// By the number that its ``Birth`` says.
@@ -74,6 +78,14 @@ public final class Cohorts {
             return base
         }
         return configurations[groupOf[node]]
+    }
+
+    /// The same, in the pieces that all nodes of a cohort keep together.
+    func sharedConfiguration(of node: Int) -> SharedConfiguration {
+        guard groupOf.indices.contains(node), shared.indices.contains(groupOf[node]) else {
+            return sharedBase
+        }
+        return shared[groupOf[node]]
     }
 }
 

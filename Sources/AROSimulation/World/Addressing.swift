@@ -14,6 +14,8 @@ struct Addressing {
     private var elsewhere: [SocketAddress: Int] = [:]
     private(set) var current: [SocketAddress] = []
 
+    var heapByteCount: Int { current.heapByteCount }
+
     /// The address of node `node` after so many moves within its network.
     static func own(_ node: Int, moves: Int) -> SocketAddress {
         let host = UInt32(1 + moves % 254)

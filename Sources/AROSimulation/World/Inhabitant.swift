@@ -11,6 +11,8 @@ public protocol Inhabitant: ~Copyable {
     /// Writes the packets that may go now. Called after each input: every one is a batch here.
     mutating func flush(at now: Instant, into outbox: inout Outbox)
     var nextDeadline: Wake? { get }
+    /// It gets an input soon: asks for memory that it will want, other than its own.
+    mutating func prefetch()
     /// Whether a packet with a flipped bit is worth delivering: to who checks a tag, or is tested.
     static var readsDamagedPackets: Bool { get }
     /// The UDP payload that a datagram stands for, bytes: it may be carried in fewer.
@@ -29,6 +31,7 @@ public protocol Inhabitant: ~Copyable {
 }
 
 extension Inhabitant where Self: ~Copyable {
+    public mutating func prefetch() {}
     public static var readsDamagedPackets: Bool { true }
     public static func wireByteCount(of datagram: RawSpan) -> Int { datagram.byteCount }
     public static var sharesAddresses: Bool { false }

@@ -11,8 +11,8 @@ extension World where Resident == Node {
         seed: UInt64, network: NetworkModel = NetworkModel(), disk: DiskModel = DiskModel(),
         configuration: Configuration = .simulated
     ) -> World<Node> {
-        let pool = StatementPool()
-        return World(seed: seed, network: network, disk: disk) { Node($0, configuration, pool) }
+        let (pool, shared) = (StatementPool(), SharedConfiguration(configuration))
+        return World(seed: seed, network: network, disk: disk) { Node($0, shared, pool) }
     }
 
     /// A world in which nodes of different cohorts have different configurations.
@@ -21,13 +21,15 @@ extension World where Resident == Node {
     ) -> World<Node> {
         let pool = StatementPool()
         return World(seed: seed, network: network, disk: disk) {
-            Node($0, cohorts.configuration(of: $0.node), pool)
+            Node($0, cohorts.sharedConfiguration(of: $0.node), pool)
         }
     }
 }
 
 extension Node {
-    fileprivate init(_ birth: Birth, _ configuration: Configuration, _ pool: StatementPool) {
+    fileprivate init(
+        _ birth: Birth, _ configuration: SharedConfiguration, _ pool: StatementPool
+    ) {
         var identityEntropy = Entropy(seed: birth.identitySeed)
         self.init(
             configuration: birth.placed(configuration),

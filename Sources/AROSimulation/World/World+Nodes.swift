@@ -27,6 +27,7 @@ extension World where Resident: ~Copyable {
         network.addEnd(link, region: region)
         disks.addNode()
         places.append(Place())
+        residents.append(nil)
         if let nat { putBehindNAT(places.count - 1, nat) }
         start(places.count - 1)
         return places.count - 1
@@ -73,6 +74,7 @@ extension World where Resident: ~Copyable {
         resident.deinitialize(count: 1)
         resident.deallocate()
         places[node].resident = nil
+        residents[node] = nil
         places[node].isPaused = false
         places[node].armedAt = .distantFuture
         places[node].epoch += 1
@@ -109,6 +111,7 @@ extension World where Resident: ~Copyable {
                     entropySeed: seeds.bits256("entropy", place, life),
                     chanceSeed: seeds.number("node", place, life))))
         places[node].resident = resident
+        residents[node] = resident
         misbehave(node)
         startWallClock(node)
     }

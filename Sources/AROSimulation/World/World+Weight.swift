@@ -23,6 +23,11 @@ extension World where Resident == MessageNode {
             }
         }
         add("places of the world", places.heapByteCount)
+        add("links", network.heapByteCount)
+        add("disks, without blocks", disks.heapByteCount)
+        add("addresses", addressing.heapByteCount)
+        add("agenda", agenda.heapByteCount)
+        add("packets under way", pool.heapByteCount)
         add("participants themselves", 0)
         var isFirst = true
         for node in places.indices {
@@ -35,8 +40,12 @@ extension World where Resident == MessageNode {
             add("sessions", resident.pointee.sessions.heapByteCount)
             add(
                 "handshakes",
-                resident.pointee.attempts.heapByteCount + resident.pointee.answers.heapByteCount)
+                resident.pointee.attempts.heapByteCount
+                    + resident.pointee.dialAnswers.heapByteCount)
             if isFirst { add("statements, shared", resident.pointee.commons.statements.byteCount) }
+            if isFirst {
+                add("responses, shared", resident.pointee.commons.responses.heapByteCount)
+            }
             if isFirst { add("peer book, shared", resident.pointee.commons.book.heapByteCount) }
             isFirst = false
         }

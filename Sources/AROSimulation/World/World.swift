@@ -53,6 +53,8 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     var disks: SimulatedDisks
     var models: SimulatedModels
     var places: [Place<Resident>] = []
+    /// Where each node lies in memory, once more: few enough to stay near.
+    var residents: [UnsafeMutablePointer<Resident>?] = []
     var addressing = Addressing()
     var translators = Translators()
     var clocks = LocalClocks()
@@ -103,10 +105,24 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
             if let happening = nextHappening() { return happening }
             guard let (time, event) = agenda.pop(until: limit.nanoseconds) else { break }
             now = Instant(nanoseconds: time)
+            prefetch()
             process(event)
         }
         if limit > now { now = limit }
         return nil
+    }
+
+    /// Asks for the memory of the next event and its node, while another node is at work.
+    private func prefetch() {
+        agenda.prefetch()
+        guard let next = agenda.next else { return }
+        let node = Int(next.pointee.node)
+        if let bytes = next.pointee.bytes { Prefetch.ask(bytes, next.pointee.count) }
+        guard node < residents.count, let resident = residents[node] else { return }
+        Prefetch.ask(resident, MemoryLayout<Resident>.size)
+        places.withUnsafeBufferPointer {
+            Prefetch.ask($0.baseAddress! + node, MemoryLayout<Place<Resident>>.size)
+        }
     }
 
     /// When the next event is due; nil where nothing will ever happen.
@@ -131,6 +147,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
 
     private mutating func process(_ event: Event) {
         let node = Int(event.node)
+        if node < residents.count { residents[node]?.pointee.prefetch() }
         switch event.kind {
         case .timer: timerDue(node, at: event.word)
         case .downlink: reachedDownlink(event)

@@ -38,19 +38,17 @@ struct DirectoryTests {
             }
             _ = directory.put(
                 Directory.Row(
-                    place: place, rank: directory.hash(place), sequence: 1,
-                    expires: .distantFuture, since: .origin, source: source,
-                    peer: PeerHandle(index: UInt32(number)), state: .alive,
-                    statement: Self.statement))
+                    statement: Statement(Self.announcement, bytes: [], place: place),
+                    peer: PeerHandle(index: UInt32(number)), rank: directory.rank(of: place),
+                    source: source, since: .origin, expires: .distantFuture))
         }
 
-        private static let statement: Statement = {
+        private static let announcement: Announcement = {
             var entropy = Entropy(seed: .zero)
             let identity = Identity(from: &entropy)
-            let announcement = Announcement(
+            return Announcement(
                 offer: Offer(), sequence: 1, issued: UnixTime(seconds: 1), lifetime: .hours(1),
                 signedBy: identity)
-            return Statement(announcement, bytes: announcement.bytes)
         }()
 
         var members: [Int] { directory.alive.map { Int($0.index) } }

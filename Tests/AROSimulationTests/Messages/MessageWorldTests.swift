@@ -54,6 +54,37 @@ private func isUnreachable(_ replies: [Reply]) -> Bool {
 }
 
 @Suite struct MessageWorlds {
+    @Test func `without gossip a node is a peer of the DHT alone`() {
+        var configuration = Configuration.simulated
+        configuration.gossip.isOn = false
+        var world = World.ofMessages(
+            seed: 1, network: .constant(.milliseconds(50)), configuration: configuration)
+        for _ in 0..<30 { world.addNode() }
+        for node in 1..<30 {
+            let replies = world.ask(.join([world.address(of: 0)]), of: node)
+            #expect(isJoined(replies))
+        }
+        world.run(for: .minutes(5))
+        let cid = world.store(file: Array("hello".utf8), on: 3)
+        _ = world.ask(.provide(cid), of: 3)
+        let (found, publisher) = (world.providers(of: cid, asking: 17), world.id(of: 3))
+        #expect(found.first == publisher && found.count == 1)
+        for node in 0..<30 {
+            let (members, neighbours) =
+                world.withResident(node) { resident in
+                    resident.withParticipant { participant, _ in
+                        (participant.memberCount, participant.activeView.count)
+                    }
+                } ?? (-1, -1)
+            #expect(members == 0 && neighbours == 0)
+        }
+        let replies = world.ask(.post(TopicID(name: "news")!, [1]), of: 3)
+        guard case .failed(.topic(.noGossip))? = replies.last else {
+            Issue.record("a post without gossip: \(replies)")
+            return
+        }
+    }
+
     @Test func `nodes join, publish and find what others publish`() {
         var world = World.joined(30)
         let cid = world.store(file: Array("hello".utf8), on: 3)
