@@ -86,11 +86,12 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ]),
-        core("ARO", node + ["ARORuntime"]),
-
         // HTTP: a client of model servers, and the face that agents use.
         core("AROBackend", [nio, httpClient]),
         core("AROGateway", node + ["ARORuntime", "AROBackend", nio, logging, hummingbird]),
+
+        // The library's name.
+        core("ARO", node + ["ARORuntime", "AROBackend", "AROGateway", logging]),
 
         .executableTarget(
             name: "AROCommand",
@@ -108,7 +109,9 @@ let package = Package(
 
         // Run by hand: swift run -c release aro-bench
         .executableTarget(
-            name: "aro-bench", dependencies: node + ["ARORuntime", "ARO", arguments, logging],
+            name: "aro-bench",
+            dependencies: node
+                + ["ARORuntime", "AROBackend", "AROGateway", "ARO", arguments, logging],
             path: "Tests/Benchmarks", swiftSettings: settings),
 
         tests(of: "AROPrimitives"),
@@ -121,7 +124,10 @@ let package = Package(
         tests(of: "ARONode", foundation + protocols + ["AROSimulation"]),
         tests(of: "ARORuntime", node + ["ARO", "AROCommand"]),
         tests(of: "AROBackend", [nio, nioPosix, logging, httpClient, hummingbird]),
-        tests(of: "AROGateway", node + ["ARORuntime", "AROBackend", nio, httpClient]),
+        // Its commands are those of the `aro` that is built beside the tests.
+        tests(
+            of: "AROGateway",
+            node + ["ARO", "ARORuntime", "AROBackend", "AROCommand", nio, httpClient]),
         tests(of: "AROSimulation", node),
 
         // Real processes of the `aro` that SwiftPM builds beside the tests; nothing is linked.

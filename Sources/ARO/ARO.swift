@@ -3,12 +3,22 @@
 /// Only the names that the interface speaks of are passed on, so that the program's own `Duration`
 /// or `Instant` stays what it was.
 
+@_exported import class AROBackend.ModelServer
+@_exported import enum AROBackend.ModelServerFailure
 @_exported import struct AROContent.Attestation
 @_exported import enum AROContent.FetchEvent
 @_exported import enum AROContent.FetchFailure
 @_exported import struct AROContent.FetchOptions
 @_exported import struct AROContent.FetchProgress
 @_exported import struct AROContent.Proof
+@_exported import class AROGateway.Backends
+@_exported import struct AROGateway.ChatRequest
+@_exported import class AROGateway.Gateway
+@_exported import struct AROGateway.GatewayConfiguration
+@_exported import enum AROGateway.GatewayFailure
+@_exported import enum AROGateway.InferenceFailure
+@_exported import class AROGateway.ModelDesk
+@_exported import struct AROGateway.TokenStream
 @_exported import enum AROInference.CallEvent
 @_exported import enum AROInference.CallFailure
 @_exported import struct AROInference.CallInterruption

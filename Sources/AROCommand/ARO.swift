@@ -13,6 +13,7 @@ struct AROMain: AsyncParsableCommand {
             Start a node:         aro node
             Join another:         aro node --bootstrap HOST:PORT
             Publish and resolve:  aro put FILE   and, on any node,   aro get CID -o FILE
+            Call a model:         aro infer MODEL 'Why is the sky blue?'
             See it all work:      aro demo
 
             Exit codes: 0 done, 1 failed, 3 not found or nobody holds it, 4 no node is running, \
@@ -23,6 +24,7 @@ struct AROMain: AsyncParsableCommand {
         subcommands: [
             NodeCommand.self, PutCommand.self, GetCommand.self, ListCommand.self,
             ProvidersCommand.self, PinCommand.self, PublishCommand.self, ResolveCommand.self,
+            ModelsCommand.self, InferCommand.self, ReceiptsCommand.self, AccountsCommand.self,
             PeersCommand.self, MembersCommand.self, TopicCommand.self, StatusCommand.self,
             IDCommand.self, DoctorCommand.self, MCPCommand.self, ProveCommand.self,
             VerifyCommand.self,

@@ -36,15 +36,12 @@ struct GatewayOptions: ParsableArguments {
             "A name under which the gateway may be reached. May be repeated.", valueName: "name"))
     var hosts: [String] = []
 
-    func start(
-        _ node: NodeHandle, _ inference: (any InferenceServing)?, _ logger: Logger
-    ) async throws -> Gateway? {
+    func start(_ node: NodeHandle, _ logger: Logger) async throws -> Gateway? {
         guard let address else { return nil }
         var configuration = GatewayConfiguration(address: address)
         (configuration.allowsRemote, configuration.requiresToken) = (allowsRemote, requiresToken)
         configuration.hosts = hosts
-        return try await Gateway.start(
-            configuration, node: node, inference: inference, logger: logger)
+        return try await Gateway.start(configuration, node: node, logger: logger)
     }
 }
 
@@ -67,4 +64,17 @@ struct BackendOptions: ParsableArguments {
             }
         })
     var servers: [ModelServer] = []
+
+    @Option(
+        name: .customLong("backend-slots"),
+        help: ArgumentHelp(
+            "Calls at once for a model server that does not tell how many it takes.",
+            valueName: "n"))
+    var slots = Backends.slotsDefault
+
+    func validate() throws {
+        guard (1...Backends.slotsMax).contains(slots) else {
+            throw ValidationError("--backend-slots is 1 to \(Backends.slotsMax)")
+        }
+    }
 }

@@ -11,8 +11,8 @@ struct NodeCommand: AsyncParsableCommand {
         commandName: "node", abstract: "Run a node.",
         discussion: """
             When it is ready it prints one line on standard output, "listening on ADDRESS as PEER", \
-            and with --gateway a second one, "gateway on URL"; its log goes to standard error. An interrupt (Ctrl-C) ends it cleanly, a second one \
-            at once.
+            and with --gateway a second one, "gateway on URL"; its log goes to standard error. An \
+            interrupt (Ctrl-C) ends it cleanly, a second one at once.
             """)
 
     @Option(
@@ -61,9 +61,10 @@ struct NodeCommand: AsyncParsableCommand {
         var configuration = NodeConfiguration(
             bootstrap: bootstrap, dataDirectory: node.path, quota: quota?.bytes, logger: logger())
         if !listen.isEmpty { configuration.listen = listen }
-        payment.apply(to: &configuration.node.inference)
+        payment.apply(to: &configuration)
         let backends = Backends(
-            backend.servers, price: payment.price, logger: configuration.logger)
+            backend.servers, price: payment.price, slots: backend.slots,
+            logger: configuration.logger)
         let desk = ModelDesk(backends)
         if !backend.servers.isEmpty { configuration.models = desk }
         let handle = try await NodeHandle.start(configuration)
@@ -73,9 +74,7 @@ struct NodeCommand: AsyncParsableCommand {
         handle.add { await backends.checkup() }
         let watching = Task { await backends.watch(handle) }
         do {
-            gateway = try await self.gateway.start(
-                handle, NetworkInference(node: handle, priceMax: payment.priceMax),
-                configuration.logger)
+            gateway = try await self.gateway.start(handle, configuration.logger)
         } catch {
             watching.cancel()
             await control.close()

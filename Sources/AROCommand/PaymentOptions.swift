@@ -22,13 +22,14 @@ struct PaymentOptions: ParsableArguments {
         name: .customLong("credit-limit"),
         help: ArgumentHelp(
             "What a peer may owe without having promised it, in millionths of the unit.",
+            discussion: "Default: the price of 100,000 tokens of a prompt and of an answer.",
             valueName: "n"))
-    var creditLimit: UInt64 = 0
+    var creditLimit: UInt64?
 
     @Option(
         name: .customLong("pay-input"),
         help: ArgumentHelp(
-            "What calls through the gateway may cost at most, for a million tokens of a prompt.",
+            "What this node's own calls may cost at most, for a million tokens of a prompt.",
             valueName: "n"))
     var payInput: UInt64 = 0
 
@@ -41,24 +42,28 @@ struct PaymentOptions: ParsableArguments {
     @Option(
         name: .customLong("promise-limit"),
         help: ArgumentHelp(
-            "What one peer is promised at most, in all, by signed vouchers.", valueName: "n"))
-    var promiseLimit: UInt64 = 0
+            "What one peer is promised at most, in all, by signed vouchers.",
+            discussion: "Default: ten million tokens each way at --pay-input and --pay-output.",
+            valueName: "n"))
+    var promiseLimit: UInt64?
 
     /// What prices and limits may be: a signed 63-bit number holds a thousand of them.
     private static let amountMax: UInt64 = 1 << 52
 
     func validate() throws {
-        for amount in [priceInput, priceOutput, creditLimit, payInput, payOutput, promiseLimit]
+        for amount in [priceInput, priceOutput, payInput, payOutput]
+            + [creditLimit, promiseLimit].compactMap(\.self)
         where amount > Self.amountMax {
             throw ValidationError("\(amount) is too much; at most \(Self.amountMax)")
         }
     }
 
     var price: TokenPrice { TokenPrice(input: priceInput, output: priceOutput) }
-    var priceMax: TokenPrice { TokenPrice(input: payInput, output: payOutput) }
+    private var priceMax: TokenPrice { TokenPrice(input: payInput, output: payOutput) }
 
-    func apply(to configuration: inout InferenceConfiguration) {
-        configuration.creditLimit = creditLimit
-        configuration.promiseMax = promiseLimit
+    func apply(to configuration: inout NodeConfiguration) {
+        configuration.priceMax = priceMax
+        configuration.node.inference.creditLimit = creditLimit ?? (priceInput + priceOutput) / 10
+        configuration.node.inference.promiseMax = promiseLimit ?? (payInput + payOutput) * 10
     }
 }

@@ -7,12 +7,14 @@ extension CallFailure: CustomStringConvertible {
     public var description: String {
         switch self {
         case .modelNotFound(let model):
-            "no provider of the model \(model) is known; see which there are by aro peers"
+            "no provider of the model \(model) is known; see which there are by aro models"
         case .noProviderLeft(let tried, let last):
             "none of the \(tried) providers asked could answer; the last one: \(last)"
         case .busy(let wait):
             "every provider of this model is full; try again in \(Self.seconds(wait)) s"
-        case .tooExpensive: "every provider of this model asks more than this call may cost"
+        case .tooExpensive:
+            "every provider of this model asks more than this call may cost; see aro models, "
+                + "and allow more by --pay-input and --pay-output"
         case .creditExhausted:
             "every provider of this model says that this node owes too much; see aro accounts"
         case .rejected(_, let text): "the model server refused the request: \(text)"

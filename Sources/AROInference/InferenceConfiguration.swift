@@ -46,9 +46,9 @@ public struct InferenceConfiguration: Sendable {
     public var hedgeOneIn = 20
     /// Hedges saved up (a guess).
     public var hedgeBurst = 8
-    /// A stream that has begun and brings nothing more, though it may, is given up after so long
-    /// (a guess: the slowest model says a token in a few seconds).
-    public var streamSilence = Duration.seconds(20)
+    /// A provider that has the body and says nothing, though it may, is given up after so long: one
+    /// that lives says so every ``reassureAfter`` (as for an answer; a guess).
+    public var streamSilence = Duration.seconds(5)
     /// How long the user may think about what to resume with (a guess).
     public var resumeTimeout = Duration.seconds(30)
     /// How long a cancelled stream may take to be settled (a guess).
@@ -97,6 +97,9 @@ public struct InferenceConfiguration: Sendable {
     public var checkpointBytes: UInt64 = 64 << 10
     /// Output of one call, bytes (a guess: a million tokens).
     public var outputByteCountMax: UInt64 = 64 << 20
+    /// A caller who waits for a slow model hears at least so often that we are there; kept to a second
+    /// (a guess: some of it may be lost before the caller gives up).
+    public var reassureAfter = Duration.seconds(1)
     /// No call runs longer (a guess).
     public var runTimeMax = Duration.minutes(60)
     /// A model server that tells nothing though it may is given up: before the first event, while it

@@ -40,6 +40,11 @@ enum Interruption {
             Interruption.flag = 1
             signal(SIGINT, SIG_DFL)
         }
+        // Whoever started this process may have had it blocked, and a mask is inherited.
+        var mask = sigset_t()
+        sigemptyset(&mask)
+        sigaddset(&mask, SIGINT)
+        pthread_sigmask(SIG_UNBLOCK, &mask, nil)
     }
 }
 

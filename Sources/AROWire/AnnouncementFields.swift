@@ -142,6 +142,7 @@ extension ModelOffer {
         out.appendVarint(UInt64(slotsFree))
         out.appendVarint(UInt64(slots))
         out.appendVarint(UInt64(queued))
+        out.appendVarint(UInt64(firstTokenMilliseconds))
     }
 
     fileprivate static func list(
@@ -168,6 +169,7 @@ extension ModelOffer {
         slotsFree = UInt16(try reader.varint(atMost: Int(UInt16.max)))
         slots = UInt16(try reader.varint(atMost: Int(UInt16.max)))
         queued = UInt16(try reader.varint(atMost: Int(UInt16.max)))
+        firstTokenMilliseconds = UInt16(try reader.varint(atMost: Int(UInt16.max)))
         guard slotsFree <= slots else { throw .outOfBounds }
     }
 }

@@ -97,16 +97,21 @@ public struct ModelOffer: Hashable, Sendable {
     public var slots: UInt16
     /// Calls that wait for a slot.
     public var queued: UInt16
+    /// Milliseconds from the begin of a call to its first token, on the average; 0 where that is not
+    /// known, 65,535 for more.
+    public var firstTokenMilliseconds: UInt16
 
     public static let nameBytesMax = 64
 
     public init(
         name: String, contextTokens: UInt32 = 0, inputPrice: UInt64 = 0, outputPrice: UInt64 = 0,
-        slotsFree: UInt16 = 0, slots: UInt16 = 0, queued: UInt16 = 0
+        slotsFree: UInt16 = 0, slots: UInt16 = 0, queued: UInt16 = 0,
+        firstTokenMilliseconds: UInt16 = 0
     ) {
         (self.name, self.contextTokens) = (name, contextTokens)
         (self.inputPrice, self.outputPrice) = (inputPrice, outputPrice)
         (self.slotsFree, self.slots, self.queued) = (slotsFree, slots, queued)
+        self.firstTokenMilliseconds = firstTokenMilliseconds
     }
 
     var isValid: Bool {

@@ -33,7 +33,8 @@
 /// The CALL comes first and once. The provider answers it by ACCEPTED or REFUSED at once, before the
 /// body: so a caller may ask several providers and send the body to the best. A call takes its
 /// place in the queue when its body has come; ACCEPTED comes again when the call begins to run and
-/// what was said before no longer holds. Events come in the order of the backend, only while the
+/// what was said before no longer holds. While the model says nothing, the provider repeats the last
+/// ACCEPTED, or signs a CHECKPOINT, each second: who hears nothing takes it for dead. Events come in the order of the backend, only while the
 /// caller's credit is not used up, which one event may overshoot. FINISHED and FAILED are the last
 /// of the provider; the caller answers a receipt that it agrees with by COUNTERSIGNED and ends the
 /// stream.

@@ -47,6 +47,12 @@ public struct CallKey: Hashable, Comparable, Sendable {
 extension CallKey: CustomStringConvertible {
     /// 32 lowercase hexadecimal digits.
     public var description: String { Hex.encode(bytes) }
+
+    /// Reads what ``description`` gives.
+    public init?(_ text: String) {
+        guard let bytes = Hex.decode(text) else { return nil }
+        self.init(bytes)
+    }
 }
 
 /// What is asked of a model: the endpoints of OpenAI's interface by their last path component.

@@ -73,6 +73,21 @@ struct FailoverTests {
         #expect(balance?.callsUnsettled == 1)
     }
 
+    @Test("In the middle, and nobody else is there to go on, the reason is why it was lost")
+    func nobodyLeft() throws {
+        let world = world(1)
+        world.call(0, .sample())
+        world.run(until: .origin + .seconds(5)) { world.nodes[0].text(of: one).count >= 100 }
+        world.kill(1)
+        world.run(until: world.now + .seconds(5)) { !world.nodes[0].interruptions.isEmpty }
+        let interruption = try #require(world.nodes[0].interruptions.first)
+        world.resume(0, Array("hello, and what was said".utf8))
+        world.finish(0)
+        #expect(
+            world.nodes[0].failure(of: one)
+                == .interrupted(provider: world.nodes[1].id, interruption.reason))
+    }
+
     @Test("In the middle, and the user says nothing, the call fails with the reason")
     func notResumed() throws {
         let world = world(1)
@@ -163,6 +178,30 @@ struct FailoverTests {
         world.kill(1, noticedAfter: .hours(1))
         world.finish(0)
         #expect(world.nodes[0].interruptions.first?.reason == .silent)
+    }
+
+    @Test("By falling silent before its answer begins, it is given up, and another is asked")
+    func silentBeforeFirst() {
+        let world = world(2) { $0.hedgeBurst = 0 }
+        for n in 1...2 { world.nodes[n].server.firstEvent = .seconds(60) }
+        world.call(0, .sample())
+        world.run(for: .seconds(2))
+        let gone = world.nodes[1].server.jobs.isEmpty ? 2 : 1
+        world.kill(gone, noticedAfter: .hours(1))
+        world.run(for: .seconds(8))
+        #expect(!world.nodes[3 - gone].server.jobs.isEmpty)
+    }
+
+    @Test("Which is slow but there, it is waited for, before its answer and in the middle of it")
+    func slow() {
+        let world = world(1)
+        world.nodes[1].server.firstEvent = .seconds(25)
+        world.nodes[1].server.eventInterval = .seconds(12)
+        world.nodes[1].server.eventCount = 4
+        world.call(0, .sample())
+        world.finish(0)
+        #expect(world.nodes[0].outcome(of: one) != nil)
+        #expect(world.nodes[0].interruptions.isEmpty)
     }
 
     @Test("A conversation stays with its provider while that is there")

@@ -69,7 +69,11 @@ final class RoutingRun {
             world.serve(n, ServedModel(name: "m", slots: slots, queueMax: 64))
         }
         // What was announced once, and got around, is not announced again at each call.
-        let announced = world.nodes.map(\.offers)
+        var announced = world.nodes.map(\.offers)
+        for n in providers {
+            announced[n][0].firstTokenMilliseconds = UInt16(
+                world.nodes[n].server.firstEvent.milliseconds)
+        }
         world.announces = { announced[$0] }
     }
 

@@ -21,7 +21,8 @@ struct AnnouncementTests {
         offer.models = (0..<models).map {
             ModelOffer(
                 name: "llama-\($0)", contextTokens: 131_072, inputPrice: 150_000,
-                outputPrice: 600_000, slotsFree: 2, slots: 4, queued: 7)
+                outputPrice: 600_000, slotsFree: 2, slots: 4, queued: 7,
+                firstTokenMilliseconds: 180)
         }
         offer.software = "aro 0.3.0"
         offer.servesDHT = true
@@ -94,7 +95,8 @@ struct AnnouncementTests {
         offer.models = (0..<12).map {
             ModelOffer(
                 name: long + "\($0 + 100)", contextTokens: .max, inputPrice: 1 << 40,
-                outputPrice: 1 << 40, slotsFree: 9, slots: 999, queued: 999)
+                outputPrice: 1 << 40, slotsFree: 9, slots: 999, queued: 999,
+                firstTokenMilliseconds: 65_535)
         }
         offer.models.append(ModelOffer(name: ""))
         offer.addresses = Array(repeating: SocketAddress(high: 1, low: 1, port: 1), count: 9)
@@ -178,11 +180,11 @@ struct AnnouncementTests {
         #expect(fields([5, 2, 0, 0]) == .notCanonical)
         #expect(fields([6, 2, 0, 0]) == .notCanonical)
         #expect(fields([7, 1, 0]) == .outOfBounds)
-        #expect(fields([7, 9, 1, 1, 0xff, 0, 0, 0, 0, 0, 0]) == .outOfBounds)
-        let model: [UInt8] = [1, 0x61, 0, 0, 0, 0, 0, 0]
-        #expect(fields([7, 9, 1] + model) == nil)
-        #expect(fields([7, 17, 2] + model + model) == .notCanonical)
-        #expect(fields([7, 9, 1, 1, 0x61, 0, 0, 0, 2, 1, 0]) == .outOfBounds)
+        #expect(fields([7, 10, 1, 1, 0xff, 0, 0, 0, 0, 0, 0, 0]) == .outOfBounds)
+        let model: [UInt8] = [1, 0x61, 0, 0, 0, 0, 0, 0, 0]
+        #expect(fields([7, 10, 1] + model) == nil)
+        #expect(fields([7, 19, 2] + model + model) == .notCanonical)
+        #expect(fields([7, 10, 1, 1, 0x61, 0, 0, 0, 2, 1, 0, 0]) == .outOfBounds)
         #expect(fields([8, 0]) == .outOfBounds)
         #expect(fields([9, 5, 1]) == .truncated)
     }

@@ -5,6 +5,7 @@
 ///     swift run -c release aro-bench lookups [--nodes 100]
 ///     swift run -c release aro-bench idle
 ///     swift run -c release aro-bench members [--nodes 50] [--kills 20]
+///     swift run -c release aro-bench calls [--streams 64] [--backend URL --model NAME]
 ///
 /// Nodes run in this process, each on its own loop thread with its own sockets and store, so that
 /// what is measured is theirs alone (but for `members`, where each is a process of `aro`); figures
@@ -19,7 +20,9 @@ import Logging
 struct Benchmarks: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "aro-bench", abstract: "Measures real nodes on loopback.",
-        subcommands: [Transfer.self, Latency.self, Lookups.self, Idle.self, Members.self])
+        subcommands: [
+            Transfer.self, Latency.self, Lookups.self, Idle.self, Members.self, Calls.self,
+        ])
 }
 
 /// Nodes on loopback, joined through the first, with data directories that go at the end.

@@ -11,7 +11,8 @@ public final class Backends: Sendable {
     /// How often servers are looked at. A guess: a slot is taken and freed within seconds.
     private static let periodSeconds: Int64 = 5
     /// Slots of a server that does not tell. A guess: Ollama's default is 4 (OLLAMA_NUM_PARALLEL).
-    private static let slotsDefault = 4
+    public static let slotsDefault = 4
+    public static let slotsMax = 4_096
 
     /// One server as it was last seen.
     public struct Sight: Sendable {
@@ -27,11 +28,17 @@ public final class Backends: Sendable {
     public let servers: [ModelServer]
     /// What a million tokens cost here.
     public let price: TokenPrice
+    /// Calls at once of a server that does not tell how many it takes.
+    public let slots: Int
     private let sights: Mutex<[Sight]>
     private let logger: Logger
 
-    public init(_ servers: [ModelServer], price: TokenPrice = .free, logger: Logger) {
+    public init(
+        _ servers: [ModelServer], price: TokenPrice = .free, slots: Int = slotsDefault,
+        logger: Logger
+    ) {
         (self.servers, self.price, self.logger) = (servers, price, logger)
+        self.slots = min(max(1, slots), Self.slotsMax)
         sights = Mutex(servers.map { Sight(address: $0.address) })
     }
 
@@ -55,7 +62,7 @@ public final class Backends: Sendable {
     public var offers: [ModelOffer] {
         var offers: [String: ModelOffer] = [:]
         for sight in latest where sight.complaint == nil {
-            let slots = sight.load?.slots ?? Self.slotsDefault
+            let slots = sight.load?.slots ?? self.slots
             let free = sight.load.map { $0.free ?? max(0, slots - $0.busy) } ?? slots
             for model in sight.models {
                 let context = [sight.load?.contextTokens, model.contextTokens].compactMap { $0 }

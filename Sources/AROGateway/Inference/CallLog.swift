@@ -23,7 +23,7 @@ struct CallNote: Hashable, Sendable {
     var resumed = 0
 }
 
-final class CallLog: Sendable {
+package final class CallLog: Sendable {
     /// A guess: what fits on a page.
     private static let keptMax = 50
 
@@ -33,6 +33,8 @@ final class CallLog: Sendable {
     }
 
     private let state = Mutex(State())
+
+    package init() {}
 
     /// The newest first.
     var latest: [CallNote] { state.withLock { $0.notes.reversed() } }

@@ -1,6 +1,7 @@
 /// How the gateway calls models: whoever finds providers and carries calls to them stands behind this seam. The
 /// gateway knows OpenAI's documents, the other side does not (Docs/Decisions/0012-inference.md).
 
+import AROPrimitives
 import AROWire
 
 /// Answers calls of models.
@@ -47,7 +48,11 @@ public struct InferenceRequest: Sendable {
     public var key: String
     /// Content that the provider gives to the model.
     public var context: [CID] = []
-    public var timeLimit = Duration.seconds(600)
+    public var timeLimit = Swift.Duration.seconds(600)
+    /// What a million tokens may cost; nil for what the node's owner allows.
+    public var priceMax: TokenPrice?
+    /// Only this peer is asked.
+    public var provider: PeerID?
     /// What calls of one conversation have in common: they go to the same provider while it may still
     /// hold the prefix.
     public var conversation: [UInt8]?
@@ -87,6 +92,19 @@ public struct OfferedModel: Hashable, Sendable {
         public var outputPrice: UInt64
         /// By network coordinates.
         public var roundTripMilliseconds: Double?
+
+        public init(
+            name: String, slots: Int, slotsFree: Int, queued: Int, inputPrice: UInt64,
+            outputPrice: UInt64, roundTripMilliseconds: Double? = nil
+        ) {
+            (self.name, self.slots, self.slotsFree) = (name, slots, slotsFree)
+            (self.queued, self.inputPrice, self.outputPrice) = (queued, inputPrice, outputPrice)
+            self.roundTripMilliseconds = roundTripMilliseconds
+        }
+    }
+
+    public init(name: String, contextTokens: UInt64?, providers: [Provider]) {
+        (self.name, self.contextTokens, self.providers) = (name, contextTokens, providers)
     }
 }
 

@@ -11,12 +11,8 @@ import Synchronization
 
 public struct NetworkInference: InferenceServing {
     let node: NodeHandle
-    /// The most that a call may cost.
-    let priceMax: TokenPrice
 
-    public init(node: NodeHandle, priceMax: TokenPrice = .free) {
-        (self.node, self.priceMax) = (node, priceMax)
-    }
+    public init(node: NodeHandle) { self.node = node }
 
     public func models() async throws -> [OfferedModel] {
         let own = try await node.models().flatMap { model in
@@ -32,7 +28,8 @@ public struct NetworkInference: InferenceServing {
             endpoint: CallEndpoint(request.endpoint), isStreamed: request.isStreamed,
             body: request.body)
         call.context = request.context
-        call.priceMax = priceMax
+        call.priceMax = request.priceMax ?? node.priceMax
+        call.provider = request.provider
         call.deadline = .nanoseconds(
             request.timeLimit.components.seconds * 1_000_000_000
                 + request.timeLimit.components.attoseconds / 1_000_000_000)

@@ -2,10 +2,11 @@
 /// the model.
 
 import AROBackend
+import AROPrimitives
 import AROWire
 import HTTPTypes
 
-struct ModelQuery: Sendable {
+package struct ModelQuery: Sendable {
     var endpoint: InferenceEndpoint
     var model: String
     /// What the model is asked: always as a stream, where there is such a thing.
@@ -15,11 +16,16 @@ struct ModelQuery: Sendable {
     var wantsUsage: Bool
     var context: [CID]
     var key: String
+    /// nil for what the node's owner allows.
+    var priceMax: TokenPrice?
+    /// Only this peer is asked.
+    var provider: PeerID?
+    var timeLimit = Swift.Duration.seconds(600)
 
     /// CIDs of `aro_context` in one request, as a frame between nodes holds them.
     private static let contextMax = 16
 
-    init(
+    package init(
         _ document: JSON, _ endpoint: InferenceEndpoint, key: String?
     ) throws(GatewayError) {
         guard case .object = document else { throw Self.wrong("the body must be an object") }
@@ -94,6 +100,8 @@ struct ModelQuery: Sendable {
             endpoint: endpoint, model: model, body: body.bytes,
             isStreamed: endpoint != .embeddings, key: key)
         request.context = context
+        (request.priceMax, request.provider) = (priceMax, provider)
+        request.timeLimit = timeLimit
         request.conversation = conversation
         return request
     }

@@ -5,14 +5,14 @@ import AROBackend
 import Foundation
 
 /// Not for use by two tasks at once.
-final class ModelReply: @unchecked Sendable {
+package final class ModelReply: @unchecked Sendable {
     private let query: ModelQuery
     private let call: any InferenceCall
     private let log: CallLog
     private let note: UInt64
     private let began = ContinuousClock.now
 
-    private(set) var completion: Completion
+    package private(set) var completion: Completion
     /// Of the answer's first chunk; all others say the same.
     private var head: [String: JSON] = [:]
     /// Output chunks so far: about as many tokens.
@@ -28,7 +28,9 @@ final class ModelReply: @unchecked Sendable {
     /// Begins the call.
     ///
     /// - Throws: ``InferenceFailure``.
-    init(_ query: ModelQuery, _ inference: any InferenceServing, _ log: CallLog) async throws {
+    package init(_ query: ModelQuery, _ inference: any InferenceServing, _ log: CallLog)
+        async throws
+    {
         (self.query, self.log) = (query, log)
         completion = Completion(isChat: query.endpoint == .chatCompletions)
         note = log.begin(query.model, query.endpoint.rawValue, at: Date().timeIntervalSince1970)
@@ -45,7 +47,7 @@ final class ModelReply: @unchecked Sendable {
     }
 
     /// The next chunk; nil after the last.
-    func chunk() async throws -> JSON? {
+    package func chunk() async throws -> JSON? {
         while let bytes = try await output() {
             guard var chunk = try? JSON(bytes), completion.take(chunk) else { continue }
             tokens += 1

@@ -9,10 +9,10 @@ import HTTPTypes
 import HummingbirdCore
 import NIOCore
 
-struct GatewayError: Error, Sendable {
+package struct GatewayError: Error, Sendable {
     var status: HTTPResponse.Status
     var code: String
-    var message: String
+    package var message: String
     /// OpenAI's: which field of the request is meant.
     var field: String?
     var headers = HTTPFields()

@@ -13,6 +13,8 @@ extension Desk {
     private static let periodMilliseconds: Int64 = 1_000
     /// Rows of a list in one document. A guess.
     private static let rowsMax = 200
+    /// A guess: what fits on a page.
+    private static let receiptsMax = 20
 
     func status() async throws -> Response { Response(json: try await statusDocument()) }
 
@@ -33,6 +35,7 @@ extension Desk {
         async let members = node.members()
         async let roots = node.roots()
         async let models = inference.models()
+        async let receipts = node.receipts(limit: Self.receiptsMax)
         let rows = Dictionary(
             try await members.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         return [
@@ -44,6 +47,7 @@ extension Desk {
             "content": .array(try await roots.suffix(Self.rowsMax).map { $0.document }),
             "models": .array(((try? await models) ?? []).map(\.document)),
             "calls": .array(calls.latest.map { $0.document }),
+            "receipts": .array(((try? await receipts) ?? []).map { $0.document(for: node.id) }),
         ]
     }
 
@@ -102,6 +106,22 @@ extension Transfer {
             "root": JSON(root.map { "\($0)" }), "path": .string(path.joined(separator: "/")),
             "done": JSON(done), "total": total.map { JSON($0) } ?? .null,
             "providers": JSON(providers), "fetched": JSON(fetched),
+        ]
+    }
+}
+
+extension Receipt {
+    /// - Parameter reader: to whom it is shown.
+    fileprivate func document(for reader: PeerID) -> JSON {
+        [
+            "key": .string("\(statement.key)"), "model": .string(statement.model),
+            "outcome": .string("\(statement.outcome)"),
+            "served": .bool(provider == reader),
+            "other": .string("\(provider == reader ? caller : provider)"),
+            "countersigned": .bool(isCountersigned), "price": JSON(statement.price),
+            "input_tokens": JSON(statement.usage.input),
+            "output_tokens": JSON(statement.usage.output),
+            "ended": .number(Double(statement.ended.seconds)),
         ]
     }
 }

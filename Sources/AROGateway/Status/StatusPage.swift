@@ -39,6 +39,7 @@ enum StatusPage {
         <section><h2>Transfers</h2><div id="transfers"></div></section>
         <section><h2>Models</h2><div id="models"></div></section>
         <section><h2>Latest calls</h2><div id="calls"></div></section>
+        <section><h2>Latest receipts</h2><div id="receipts"></div></section>
         <section><h2>Peers</h2><div id="peers"></div></section>
         <section><h2>Members</h2><div id="members"></div></section>
         <section><h2>Content</h2><div id="content"></div></section>
@@ -224,6 +225,12 @@ enum StatusPage {
                 c.output_tokens === null ? '–' : c.input_tokens + ' in, ' + c.output_tokens + ' out',
                 mono(short(c.provider), c.provider)];
             }), 'no calls yet');
+          table('receipts', ['Call', 'Model', 'Tokens', 'Price', 'Signed by', 'Other side'],
+            all.receipts.map((r) => [mono(r.key.slice(0, 8), r.key), r.model,
+              r.input_tokens + ' in, ' + r.output_tokens + ' out',
+              r.price === 0 ? 'free' : (r.served ? 'earned ' : 'spent ') + r.price / 1e6,
+              r.countersigned ? 'both' : 'the provider',
+              mono(short(r.other), r.other)]), 'no receipts yet');
           table('peers', ['Peer', 'Address', 'Round trip', 'Received', 'Sent', 'State'],
             all.peers.map((p) => [mono(short(p.peer), p.peer), p.address, time(p.round_trip_ms),
               bytes(p.bytes_in), bytes(p.bytes_out), state(p.state)]), 'no open sessions');

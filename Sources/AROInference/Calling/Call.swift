@@ -42,6 +42,8 @@ struct Call {
     /// The attempts that may still answer.
     var attempts: [AttemptID] = []
     var failures = FailureTally()
+    /// Who was lost in the middle of the answer, and why, where others are looked for.
+    var lost: (provider: PeerID, reason: AttemptFailure)?
 
     var eventCount: UInt64 = 0
     var byteCount: UInt64 = 0
@@ -61,6 +63,7 @@ struct Call {
 
     mutating func resume(with body: [UInt8], avoiding provider: PeerID) {
         resumptions += 1
+        if case .interrupted(let provider, let reason, _) = phase { lost = (provider, reason) }
         key = request.key.resumed(resumptions)
         self.body = body
         requestHash = Self.hash(of: request, body)
@@ -135,6 +138,7 @@ struct Call {
             default: return .noProviderLeft(tried: tried.count, last)
             }
         }
+        if let lost { return .interrupted(provider: lost.provider, lost.reason) }
         return candidates.isEmpty ? .modelNotFound(request.model) : .tooExpensive
     }
 }

@@ -71,8 +71,9 @@ extension Calling {
     private mutating func wakeSooner(_ i: Int, for attempt: Attempt, at now: Instant) {
         if !attempt.isAnswered {
             if !attempt.isLate { wakeSooner(i, at: lateAt(attempt)) }
-            wakeSooner(i, at: attempt.askedAt + config.answerTimeout)
+            wakeSooner(i, at: silentAt(attempt))
         } else if attempt.hasBody {
+            wakeSooner(i, at: silentAt(attempt))
             if !attempt.isHedged { wakeSooner(i, at: hedgeAt(attempt)) }
             if !attempt.isOverdue { wakeSooner(i, at: overdueAt(attempt)) }
         }
@@ -81,11 +82,16 @@ extension Calling {
     private mutating func dropUnanswering(_ id: CallID, at now: Instant) {
         guard let i = index(of: id) else { return }
         for attempt in calls[i].attempts {
-            guard let one = attempts[attempt], !one.isAnswered,
-                one.askedAt + config.answerTimeout <= now
-            else { continue }
+            guard let one = attempts[attempt], silentAt(one) <= now else { continue }
             lost(attempt, one.isOpen ? .silent : .unreachable, resets: true, at: now)
         }
+    }
+
+    /// When an attempt that says nothing more is given up.
+    private func silentAt(_ attempt: Attempt) -> Instant {
+        guard attempt.isAnswered else { return attempt.askedAt + config.answerTimeout }
+        guard attempt.hasBody, let committed = attempt.committedAt else { return .distantFuture }
+        return max(committed, attempt.heardAt) + config.streamSilence
     }
 
     // MARK: Asking

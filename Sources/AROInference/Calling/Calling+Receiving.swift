@@ -65,6 +65,8 @@ extension Calling {
                 attempt.provider, after: now - attempt.askedAt, position: position,
                 firstEvent: wait, at: now)
         }
+        // Said again, it means that the provider is there: what was promised stands.
+        guard position != attempt.position else { return }
         attempts[id]!.position = position
         attempts[id]!.price = price
         attempts[id]!.expectedAt = now + wait

@@ -84,7 +84,7 @@ struct Conduct {
     func expected(_ candidate: CallCandidate, at now: Instant) -> Duration {
         let row = rows[candidate.id] ?? Row()
         var span = row.answer ?? candidate.roundTrip ?? config.roundTripUnknown
-        span += row.firstEvent ?? config.firstEventUnknown
+        span += row.firstEvent ?? candidate.offer?.firstToken ?? config.firstEventUnknown
         if let told = row.told {
             span += max(.zero, told.wait - (row.firstEvent ?? .zero) - (now - told.at))
         } else if let offer = candidate.offer, offer.slotsFree == 0 {
@@ -125,5 +125,12 @@ struct Conduct {
     private static func average(_ old: Duration?, _ new: Duration) -> Duration {
         guard let old else { return new }
         return old + (new - old) / 4
+    }
+}
+
+extension ModelOffer {
+    /// As its provider announces it; nil where that does not know it yet.
+    fileprivate var firstToken: Duration? {
+        firstTokenMilliseconds == 0 ? nil : .milliseconds(Int64(firstTokenMilliseconds))
     }
 }

@@ -27,7 +27,9 @@ struct ModelQueue {
             name: model.name, contextTokens: model.contextTokens, inputPrice: model.price.input,
             outputPrice: model.price.output,
             slotsFree: UInt16(clamping: max(0, Int(slots) - running.count)), slots: slots,
-            queued: UInt16(clamping: waiting.count))
+            queued: UInt16(clamping: waiting.count),
+            firstTokenMilliseconds: UInt16(
+                clamping: (firstEvent ?? .zero).nanoseconds / 1_000_000))
     }
 
     /// When the first event of a call may be expected that has `position` others before it. With all

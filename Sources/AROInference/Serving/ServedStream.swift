@@ -30,15 +30,20 @@ struct ServedStream {
     var cursor = 0
     /// The position that the caller was told last; nil before it was told any.
     var positionTold: Int?
+    /// The price that it was told, which holds to the end.
+    var price: TokenPrice?
     /// Frames outside of a run's log that wait for room.
     var pending: [UInt8] = []
     /// The caller writes nothing more.
     var isFinished = false
     /// When the phase began, or the caller last took something.
     var activeAt: Instant
+    /// When the caller was last told anything.
+    var toldAt: Instant
 
     init(peer: PeerHandle?, caller: PeerID, room: Int, at now: Instant) {
-        (self.peer, self.caller, self.room, activeAt) = (peer, caller, room, now)
+        (self.peer, self.caller, self.room) = (peer, caller, room)
+        (activeAt, toldAt) = (now, now)
     }
 
     var token: BackendToken? {

@@ -64,17 +64,18 @@ extension Serving {
         queues[i].wait(position: queues[i].position, unknown: config.serviceUnknown)
     }
 
-    private mutating func tell(
+    mutating func tell(
         position: Int, _ stream: StreamToken, _ head: CallHead, at now: Instant
     ) {
         guard let i = queue(of: head.model) else { return }
         let wait = queues[i].wait(position: position, unknown: config.serviceUnknown)
+        let price = streams[stream]!.price ?? queues[i].model.price
+        streams[stream]!.price = price
         streams[stream]!.positionTold = position
         streams[stream]!.pending.append(
             .accepted(
                 position: position,
-                firstEventMilliseconds: Int(wait.nanoseconds / 1_000_000),
-                price: queues[i].model.price))
+                firstEventMilliseconds: Int(wait.nanoseconds / 1_000_000), price: price))
         pump(stream, at: now)
     }
 
@@ -157,7 +158,8 @@ extension Serving {
         runs.append(
             Run(
                 token: token, peer: streams[stream]!.peer, caller: caller, head: head,
-                price: queues[queue].model.price, deadline: now + limit, started: time,
+                price: streams[stream]!.price ?? queues[queue].model.price, deadline: now + limit,
+                started: time,
                 body: body, at: now))
         bodiesHeld += body.count
         queues[queue].waiting.append((token, caller))

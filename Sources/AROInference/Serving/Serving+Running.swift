@@ -155,7 +155,7 @@ extension Serving {
         }
         if !small.isEmpty { parts.append(small) }
         served.room -= small.count
-        if !parts.isEmpty { served.activeAt = now }
+        if !parts.isEmpty { (served.activeAt, served.toldAt) = (now, now) }
         streams[stream] = served
         for bytes in parts { steps.append(.write(stream, bytes, isFinal: false)) }
         followed(stream, isOver: isOver, at: now)
@@ -377,8 +377,31 @@ extension Serving {
                 unfollowed(token, at: now, time, &accounts, identity)
             }
         }
+        for i in runs.indices where !runs[i].isOver { reassure(i, at: now, identity) }
         forgetOver(at: now)
         slept(at: now)
+    }
+
+    /// Tells callers who hear nothing, as the model is slow, that we are still there: by the place in the
+    /// queue until there is output, then by our signature on all of it.
+    private mutating func reassure(_ i: Int, at now: Instant, _ identity: borrowing Identity) {
+        let run = runs[i]
+        var checkpoint: OutputCheckpoint?
+        for stream in run.streams {
+            guard let served = streams[stream], served.toldAt + config.reassureAfter <= now,
+                served.cursor == run.logEnd, served.pending.isEmpty
+            else { continue }
+            guard run.digest.eventCount > 0 else {
+                tell(position: served.positionTold ?? 0, stream, run.head, at: now)
+                continue
+            }
+            let signed =
+                checkpoint
+                ?? OutputCheckpoint(of: run.digest, run.subject(of: local), signedBy: identity)
+            checkpoint = signed
+            streams[stream]!.pending.append(.checkpoint(signed))
+            pump(stream, at: now)
+        }
     }
 
     /// Whether the model server owes something and says nothing.

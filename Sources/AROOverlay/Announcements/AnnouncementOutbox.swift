@@ -29,6 +29,8 @@ public enum AnnouncementEvent: Hashable, Sendable {
     case refuted(PeerHandle, sequence: UInt64)
     /// Somebody holds us for dead by this sequence; a higher one is announced.
     case accused(sequence: UInt64)
+    /// A member that was asked for an exchange did not answer; a packet may have been lost.
+    case unanswered(PeerHandle)
     /// Our own statement went out.
     case announced(sequence: UInt64)
 }

@@ -28,7 +28,8 @@ extension Announcements {
         _ exchange: Exchange, at now: Instant, into out: inout AnnouncementOutbox
     ) {
         guard exchange.purpose == .sync, exchange.tries < configuration.syncTries else {
-            return exchanges.current = nil
+            exchanges.current = nil
+            return out.events.append(.unanswered(exchange.peer))
         }
         ask(exchange, at: now, into: &out)
     }
@@ -78,7 +79,8 @@ extension Announcements {
             || (directory.counts.alive > neighbourTable.count
                 && generator.chance(1, in: oneIn))
         if isStranger {
-            return others.isEmpty
+            // Where everybody fits in, strangers bring nothing new; but in turn all are seen to live.
+            return others.isEmpty || !directory.isFull
                 ? randomMember(.alive) : others[generator.below(others.count)]
         }
         return neighbourTable.peers[generator.below(neighbourTable.count)]

@@ -10,11 +10,15 @@ extension Offer {
     func differsMaterially(from old: Offer) -> Bool {
         if addresses != old.addresses { return true }
         // A newcomer learns of its translation and its coordinate within a second of its first
-        // statement, and each would go round the network: they go along with a renewal.
-        if nat != old.nat, old.nat != .unknown { return true }
+        // statement, and each would go round the network: they go along with a renewal. But who
+        // offers models is chosen by them from the first call on.
+        let isChosen = !models.isEmpty
+        if nat != old.nat, old.nat != .unknown || isChosen { return true }
         if servesDHT != old.servesDHT || software != old.software { return true }
         // Where a coordinate drifts to, renewals tell soon enough.
-        if coordinate == nil, old.coordinate != nil { return true }
+        if (coordinate == nil) != (old.coordinate == nil), old.coordinate != nil || isChosen {
+            return true
+        }
         return storage.differsMaterially(from: old.storage)
             || bandwidth.differsMaterially(from: old.bandwidth)
             || Self.differ(models, old.models)
@@ -51,12 +55,17 @@ extension MeasuredBandwidth {
 }
 
 extension ModelOffer {
-    /// Another model or price, a slot where there was none, the last slot gone, or a queue that
-    /// doubled or halved. A guess at what makes callers go elsewhere.
+    /// Another model or price, a slot where there was none, the last slot gone, a queue that doubled
+    /// or halved, or a model that became half as fast again or slow. A guess at what makes callers go elsewhere.
     fileprivate func differsMaterially(from old: ModelOffer) -> Bool {
         if name != old.name || contextTokens != old.contextTokens { return true }
         if inputPrice != old.inputPrice || outputPrice != old.outputPrice { return true }
         if slots != old.slots || (slotsFree == 0) != (old.slotsFree == 0) { return true }
+        let (quick, slow) = (
+            Int(min(firstTokenMilliseconds, old.firstTokenMilliseconds)),
+            Int(max(firstTokenMilliseconds, old.firstTokenMilliseconds))
+        )
+        if slow - quick >= 50, slow > quick * 3 / 2 { return true }
         let (short, long) = (Int(min(queued, old.queued)), Int(max(queued, old.queued)))
         return long - short >= 4 && long >= 2 * short
     }

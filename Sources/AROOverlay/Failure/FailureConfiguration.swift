@@ -79,7 +79,8 @@ public struct FailureConfiguration: Sendable {
     /// has it: 66 s, twice as long as the slowest members of Lifeguard's experiments hang (32.8 s).
     public var unwellScaleMax: Int64 = 5
     /// Of two who are alone with each other, the one that hears nothing of the other has nobody to ask
-    /// and nobody to mislead: it waits so many times ``suspicionMin``, however it is itself. A guess.
+    /// and nobody to mislead: it waits so many times ``suspicionMin``, however it is itself. So does,
+    /// if it is well, who looks once at one that nobody may be watching. A guess.
     public var aloneFactor: Int64 = 2
     /// The local health multiplier's upper bound. Lifeguard §V: 8.
     public var healthMax = 8
@@ -104,6 +105,9 @@ public struct FailureConfiguration: Sendable {
     public var answersPerSecond = 30
     /// Messages of all other peers together that are answered each second. A guess.
     public var strangerAnswersPerSecond = 60
+    /// Peers looked at once, at a time, that may have died with all who watched them. A guess: what
+    /// the neighbours of an active view that dies at once have for neighbours.
+    public var visitsMax = 32
     /// We say at most this often that we are suspected. A guess.
     public var suspectedSelfInterval = Duration.seconds(5)
     /// Peers watched: those of the base overlay and of as many topics as fit. A guess.

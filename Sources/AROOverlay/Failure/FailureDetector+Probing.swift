@@ -225,7 +225,11 @@ extension FailureDetector {
                     (isTold || probe.helpers.contains(peer)) && !probe.nacked.contains(peer)
                 if !isSilent || probe.accusers.contains(peer) { possible += 1 }
             }
-            time = suspicionTime(confirmations: probe.accusers.count, possible: possible)
+            // Nobody else can confirm what one visitor sees.
+            time =
+                watches[i].isVisit
+                ? configuration.suspicionMin * configuration.aloneFactor
+                : suspicionTime(confirmations: probe.accusers.count, possible: possible)
         } else if watches.count == 1, watches[i].coWatchers.count == 0 {
             time = configuration.suspicionMin * configuration.aloneFactor
         } else {
@@ -275,6 +279,21 @@ extension FailureDetector {
             out.events.append(.lost(watch.peer))
         } else {
             out.events.append(.failed(watch.peer, incarnation: watch.incarnation))
+            tellOrphans(of: watch, probe, into: &out)
+        }
+    }
+
+    /// Those of its neighbours that have said nothing to our questions about it. Who lives answers
+    /// them even where it watches the peer no more.
+    private func tellOrphans(of watch: Watch, _ probe: Probe, into out: inout FailureOutbox) {
+        var silent = probe.unreachable
+        for c in 0..<watch.coWatchers.count {
+            let peer = watch.coWatchers[c]
+            let hasSpoken = probe.nacked.contains(peer) || probe.accusers.contains(peer)
+            if !hasSpoken { silent.insert(peer) }
+        }
+        for s in 0..<silent.count where index(of: silent[s]) == nil {
+            out.events.append(.orphaned(silent[s]))
         }
     }
 
@@ -283,6 +302,10 @@ extension FailureDetector {
     mutating func heard(_ i: Int, at now: Instant, into out: inout FailureOutbox) {
         watches[i].heard = now
         watches[i].hearsay = 0
+        if watches[i].isVisit, !watches[i].isProbed {
+            watches.remove(at: i)
+            return
+        }
         guard watches[i].isProbed, let p = probe(of: watches[i].peer) else { return }
         // The ack of a first ping may still come, with what only acks carry.
         guard probes[p].stage == .direct else { return concluded(p, at: now, into: &out) }
@@ -302,6 +325,7 @@ extension FailureDetector {
             ? generator.between(configuration.firstProbeMax, configuration.idleMax) : idleTime()
         watches[i].look(at: now + next, decidedAt: now)
         if probe.stage == .suspected { out.events.append(.cleared(probe.peer)) }
+        if watches[i].isVisit { watches.remove(at: i) }
     }
 
     private mutating func vouchToRequesters(_ p: Int, into out: inout FailureOutbox) {

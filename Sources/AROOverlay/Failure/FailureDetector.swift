@@ -77,6 +77,7 @@ public struct FailureDetector: Sendable {
         let i = position(of: peer)
         if i < watches.count, watches[i].peer == peer {
             watches[i].named(incarnation: incarnation)
+            watches[i].isVisit = false
             return true
         }
         guard watches.count < configuration.watchesMax else {
@@ -95,6 +96,22 @@ public struct FailureDetector: Sendable {
         if let p = probe(of: peer) { probes.remove(at: p) }
         watches.remove(at: i)
         settle()
+    }
+
+    /// Probes a peer once that may have died with all who watched it: its silence is judged like a
+    /// neighbour's, a sign of life ends the matter. Does nothing for who is not sure to be well.
+    public mutating func visit(_ peer: PeerHandle, incarnation: UInt64, at now: Instant) {
+        guard index(of: peer) == nil, isWell(at: now),
+            watches.count(where: \.isVisit) < configuration.visitsMax,
+            watch(peer, incarnation: incarnation, at: now), let i = index(of: peer)
+        else { return }
+        watches[i].isVisit = true
+    }
+
+    /// Others have told what the visit was to find out.
+    public mutating func endVisit(_ peer: PeerHandle) {
+        guard let i = index(of: peer), watches[i].isVisit else { return }
+        unwatch(peer)
     }
 
     // MARK: What happened
@@ -155,8 +172,14 @@ public struct FailureDetector: Sendable {
         _ peer: PeerHandle, at now: Instant, book: inout PeerBook, into out: inout FailureOutbox
     ) {
         noticeSleep(at: now)
+        for p in probes.indices {
+            probes[p].helpers.remove(peer)
+            guard let i = index(of: probes[p].peer), watches[i].coWatchers.contains(peer) else {
+                continue
+            }
+            probes[p].unreachable.insert(peer)
+        }
         for i in watches.indices { watches[i].coWatchers.remove(peer) }
-        for p in probes.indices { probes[p].helpers.remove(peer) }
         if let i = index(of: peer), !watches[i].isProbed {
             begin(i, isInduced: false, at: now, book: book, into: &out)
         }
@@ -226,6 +249,7 @@ public struct FailureDetector: Sendable {
             for i in 0..<probe.helpers.count { body(probe.helpers[i]) }
             for i in 0..<probe.nacked.count { body(probe.nacked[i]) }
             for i in 0..<probe.accusers.count { body(probe.accusers[i]) }
+            for i in 0..<probe.unreachable.count { body(probe.unreachable[i]) }
             for requester in probe.requesters { body(requester.peer) }
         }
         for peer in vitals.neighbours { body(peer) }

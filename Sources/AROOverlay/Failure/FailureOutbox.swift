@@ -22,6 +22,9 @@ public enum FailureEvent: Hashable, Sendable {
     /// The peer lives, as others say, but not for us: the path between us is broken, or they lie. It
     /// is not watched any more; there is no ground for an obituary.
     case lost(PeerHandle)
+    /// A neighbour of a peer that has just failed, by that one's word, is silent as well: its watchers
+    /// may all have died with it. See ``FailureDetector/visit(_:incarnation:at:)``.
+    case orphaned(PeerHandle)
     /// A neighbour suspects us in our newest incarnation. Our ack has told it better.
     case suspectedSelf(incarnation: UInt64)
     /// An ack came, this long after its ping.

@@ -54,6 +54,8 @@ struct Probe: Sendable {
     var nacked = FewPeers()
     /// Co-watchers that suspect the peer too.
     var accusers = FewPeers()
+    /// Its neighbours with whom no session could be opened meanwhile.
+    var unreachable = FewPeers()
     var requesters: [Requester] = []
 
     private var pings: UInt32 = 0

@@ -7,6 +7,8 @@ struct Watch: Sendable {
     let peer: PeerHandle
     /// Whether a ``Probe`` of it is under way; ``due`` means nothing then.
     var isProbed = false
+    /// It is nobody's neighbour here: looked at once, until its first sign of life or the verdict.
+    var isVisit = false
     /// Vouches of others since it was last heard by ourselves.
     var hearsay: UInt8 = 0
     var answers = AnswerBudget()

@@ -73,9 +73,12 @@ extension Gossip {
             let newest = max(incarnation, announcements.sequence(of: peer, book: book) ?? 0)
             announcements.obituary(
                 of: peer, incarnation: newest, at: now, book: book, into: &announcementsOut)
+            announcements.suspectedNoMore(peer)
         case .lost(let peer):
             out.events.append(.silent(peer))
             neighbourFailed(peer, at: now, book: &book)
+            announcements.suspectedNoMore(peer)
+        case .orphaned(let peer): visit(peer, at: now, book: book)
         case .suspectedSelf(let incarnation):
             announcements.refute(incarnation: incarnation, at: now)
         case .roundTrip(let peer, let roundTrip, let coordinate):
@@ -104,6 +107,8 @@ extension Gossip {
             stated(peer, at: now, book: book)
             out.events.append(.member(.updated, peer))
         case .failed(let peer):
+            detector.endVisit(peer)
+            announcements.suspectedNoMore(peer)
             // For whom there was no room we take others' word.
             if watches.contains(peer), detector.state(of: peer) == nil {
                 neighbourFailed(peer, at: now, book: &book)
@@ -115,6 +120,7 @@ extension Gossip {
         case .refuted(let peer, let sequence):
             detector.stated(peer, incarnation: sequence, at: now, into: &failureOut)
             out.events.append(.member(.refuted, peer))
+        case .unanswered(let peer): visit(peer, at: now, book: book)
         case .accused, .announced: break
         }
     }
@@ -146,6 +152,15 @@ extension Gossip {
         }
         let known = announcements.sequence(of: peer, book: book) ?? 0
         detector.watch(peer, incarnation: known, at: now)
+    }
+
+    /// Looks at one that may have died with all its watchers, or while it had none. Only at who says that everybody can
+    /// reach it: the silence of others may be their translator's.
+    private mutating func visit(_ peer: PeerHandle, at now: Instant, book: borrowing PeerBook) {
+        guard let member = announcements.entry(of: peer, book: book), member.state == .alive,
+            member.announcement.offer.nat == .open
+        else { return }
+        detector.visit(peer, incarnation: member.announcement.sequence, at: now)
     }
 
     /// There may be room for one that had to wait.

@@ -12,7 +12,9 @@ actor BodyPipe {
 
     /// Waits until the frame before was taken.
     func put(_ bytes: ByteBuffer) async {
-        while frame != nil, !isAborted { await withCheckedContinuation { producer = $0 } }
+        while frame != nil || isEnded, !isAborted {
+            await withCheckedContinuation { producer = $0 }
+        }
         frame = bytes
         wake()
     }
@@ -29,7 +31,8 @@ actor BodyPipe {
         wake()
     }
 
-    /// The next bytes; nil at the end. Throws where the client went away before it.
+    /// The next bytes; nil at the end, behind which another body may come. Throws where the client
+    /// went away.
     func next() async throws -> [UInt8]? {
         while true {
             if isAborted { throw CancellationError() }
@@ -38,7 +41,11 @@ actor BodyPipe {
                 wake()
                 return [UInt8](taken.readableBytesView)
             }
-            if isEnded { return nil }
+            if isEnded {
+                isEnded = false
+                wake()
+                return nil
+            }
             await withCheckedContinuation { consumer = $0 }
         }
     }

@@ -85,7 +85,7 @@ extension ModelReport {
         self.init(
             name: model.name, contextTokens: model.contextTokens, inputPrice: model.inputPrice,
             outputPrice: model.outputPrice, slots: model.slots, slotsFree: model.slotsFree,
-            queued: model.queued)
+            queued: model.queued, firstTokenMilliseconds: model.firstTokenMilliseconds)
     }
 }
 

@@ -45,6 +45,7 @@ struct ControlAnswers: Sendable {
             try await peers(client)
         case .members, .watchMembers, .topicPublish, .topicSubscribe:
             try await answerGossip(command, client)
+        case .models, .call, .receipts, .accounts: try await answerInference(command, client)
         case .status: try await client.send(.status(try await status()))
         case .doctor:
             for finding in try await node.checkup() { try await client.send(.finding(finding)) }

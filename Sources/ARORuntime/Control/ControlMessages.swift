@@ -35,6 +35,16 @@ package enum ControlCommand: Codable, Hashable, Sendable {
     case topicPublish(topic: String, payload: String)
     /// What is published, until the client hangs up.
     case topicSubscribe(topic: String, ordered: Bool)
+    /// The models that are offered, an offer an event.
+    case models
+    /// The request's body follows up to ``ControlEvent/end``. Answered by ``ControlEvent/call(_:)``
+    /// and bytes; after an interruption another body may follow.
+    case call(CallQuestion)
+    /// The latest, or all of one call.
+    ///
+    /// - Parameter key: 32 hexadecimal digits.
+    case receipts(key: String?, limit: Int)
+    case accounts
     case status
     /// Answered by a ``ControlEvent/finding(_:)`` for each thing that was looked at.
     case doctor
@@ -56,6 +66,10 @@ package enum ControlEvent: Hashable, Sendable {
     case memberEvent(MemberEventReport)
     case topic(TopicReport)
     case published(PublishedReport)
+    case offer(OfferReport)
+    case call(CallStep)
+    case receipt(ReceiptReport)
+    case account(AccountReport)
     case status(StatusReport)
     case finding(Finding)
     case id(IdentityReport)
@@ -214,7 +228,7 @@ public struct FailureReport: Codable, Hashable, Sendable, Error, CustomStringCon
 extension ControlEvent: Codable {
     private enum Key: String, CodingKey {
         case end, progress, put, entry, root, provider, held, name, peer, member, memberEvent
-        case topic, published, status, finding, id, done, failed
+        case topic, published, offer, call, receipt, account, status, finding, id, done, failed
     }
 
     private struct Nothing: Codable {}
@@ -240,6 +254,10 @@ extension ControlEvent: Codable {
             self = .memberEvent(try all.decode(MemberEventReport.self, forKey: key))
         case .topic: self = .topic(try all.decode(TopicReport.self, forKey: key))
         case .published: self = .published(try all.decode(PublishedReport.self, forKey: key))
+        case .offer: self = .offer(try all.decode(OfferReport.self, forKey: key))
+        case .call: self = .call(try all.decode(CallStep.self, forKey: key))
+        case .receipt: self = .receipt(try all.decode(ReceiptReport.self, forKey: key))
+        case .account: self = .account(try all.decode(AccountReport.self, forKey: key))
         case .status: self = .status(try all.decode(StatusReport.self, forKey: key))
         case .finding: self = .finding(try all.decode(Finding.self, forKey: key))
         case .id: self = .id(try all.decode(IdentityReport.self, forKey: key))
@@ -264,6 +282,10 @@ extension ControlEvent: Codable {
         case .memberEvent(let report): try all.encode(report, forKey: .memberEvent)
         case .topic(let report): try all.encode(report, forKey: .topic)
         case .published(let report): try all.encode(report, forKey: .published)
+        case .offer(let report): try all.encode(report, forKey: .offer)
+        case .call(let step): try all.encode(step, forKey: .call)
+        case .receipt(let report): try all.encode(report, forKey: .receipt)
+        case .account(let report): try all.encode(report, forKey: .account)
         case .status(let report): try all.encode(report, forKey: .status)
         case .finding(let finding): try all.encode(finding, forKey: .finding)
         case .id(let report): try all.encode(report, forKey: .id)

@@ -2,6 +2,7 @@
 
 import ARONode
 import AROContent
+import AROInference
 import AROWire
 
 extension FailureReport {
@@ -10,6 +11,7 @@ extension FailureReport {
         case let report as FailureReport: self = report
         case let failure as FetchFailure: self.init(failure.code, failure.words)
         case let failure as RequestFailure: self.init(failure.code, failure.description)
+        case let failure as CallFailure: self.init(failure.code, failure.description)
         case let failure as ContentFailure: self.init(failure.code, failure.description)
         case let failure as StoreFailure: self.init(failure.code, failure.description)
         case let failure as CIDFailure: self.init(.usage, failure.description)
@@ -60,6 +62,20 @@ extension RequestFailure {
         case .invalidName, .invalidTopic, .topic(.payloadTooLarge): .usage
         case .topic(.alreadySubscribed), .topic(.noGossip): .failed
         case .bootstrapUnreachable, .shuttingDown: .failed
+        }
+    }
+}
+
+extension CallFailure {
+    var code: FailureReport.Code {
+        switch self {
+        case .modelNotFound, .contextUnavailable: .notFound
+        case .busy, .tooManyCalls, .keyInUse: .busy
+        case .rejected, .invalidRequest, .keySpent: .usage
+        case .wrongReceipt: .unverified
+        case .noProviderLeft, .tooExpensive, .creditExhausted, .outputTooLong, .interrupted,
+            .deadline, .shuttingDown:
+            .failed
         }
     }
 }

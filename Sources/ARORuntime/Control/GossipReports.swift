@@ -34,6 +34,8 @@ public struct ModelReport: Codable, Hashable, Sendable {
     public var slots: UInt16
     public var slotsFree: UInt16
     public var queued: UInt16
+    /// From the begin of a call; 0 where nothing was measured.
+    public var firstTokenMilliseconds: UInt16
 }
 
 /// Something that changed among the members.

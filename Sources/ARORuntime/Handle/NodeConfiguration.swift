@@ -2,6 +2,7 @@
 
 import ARONode
 import AROPrimitives
+import AROWire
 import Logging
 
 public struct NodeConfiguration: Sendable {
@@ -19,6 +20,8 @@ public struct NodeConfiguration: Sendable {
     public var node: Configuration
     /// The model servers behind the node; nil for none.
     public var models: (any ModelServicing)?
+    /// The most that calls may cost whose callers do not say; nothing, unless said.
+    public var priceMax = TokenPrice.free
     public var logger: Logger
 
     /// A guess: two families on a handful of interfaces.

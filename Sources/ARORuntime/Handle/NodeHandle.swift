@@ -37,6 +37,9 @@ public final class NodeHandle: Sendable {
     /// The data directory's path.
     public let dataDirectory: String
 
+    /// The most that calls may cost whose callers do not say.
+    public let priceMax: TokenPrice
+
     /// Bytes of content that may be kept.
     public var quota: UInt64 { content.quota }
     /// How long the node runs.
@@ -57,6 +60,7 @@ public final class NodeHandle: Sendable {
     let offering: Offering
     private let updating: Task<Void, Never>
     private let triedToJoin: EventLoopFuture<Void>
+    private let ending = Mutex<Task<Void, Never>?>(nil)
 
     private init(
         _ signer: Signer, _ addresses: [SocketAddress], _ loop: NodeLoop<Node>,
@@ -74,6 +78,7 @@ public final class NodeHandle: Sendable {
         self.content = content
         self.ledger = ledger
         logger = configuration.logger
+        priceMax = configuration.priceMax
         let tried = group.next().makePromise(of: Void.self)
         triedToJoin = tried.futureResult
         let bootstrapper = Bootstrapper(
@@ -101,8 +106,18 @@ public final class NodeHandle: Sendable {
         try? await done.futureResult.get()
     }
 
-    /// Ends the node: peers are told, requests under way fail, the store is flushed.
+    /// Ends the node: peers are told, requests under way fail, the store is flushed. Returns when
+    /// all that is done, whoever asked for it first.
     public func shutdown() async {
+        let ending = ending.withLock { ending in
+            let task = ending ?? Task { await self.end() }
+            ending = task
+            return task
+        }
+        await ending.value
+    }
+
+    private func end() async {
         bootstrapping.cancel()
         renewing.cancel()
         updating.cancel()

@@ -16,8 +16,14 @@ import Logging
 public final class LedgerStore: Sendable {
     private let pool: DatabasePool
     private let path: String
-    private let queue = WorkQueue<LedgerEntry>(weightMax: waitingMax)
+    private let queue = WorkQueue<Job>(weightMax: waitingMax)
     private let logger: Logger
+
+    private enum Job: Sendable {
+        case write(LedgerEntry)
+        /// Called when all before it is written.
+        case mark(@Sendable () -> Void)
+    }
 
     /// Entries that may wait for the disk; more are lost, and said to be. A guess: minutes of the
     /// busiest node.
@@ -68,12 +74,18 @@ public final class LedgerStore: Sendable {
     }
 
     private func run() {
-        while let entries = queue.take(weightMax: Self.batchMax, countMax: Self.batchMax) {
-            do {
-                try pool.write { db in for entry in entries { try Self.write(entry, db) } }
-            } catch {
-                logger.error("\(entries.count) entries of the ledger were not kept: \(error)")
-            }
+        while let jobs = queue.take(weightMax: Self.batchMax, countMax: Self.batchMax) {
+            write(jobs.compactMap { if case .write(let entry) = $0 { entry } else { nil } })
+            for case .mark(let done) in jobs { done() }
+        }
+    }
+
+    private func write(_ entries: [LedgerEntry]) {
+        guard !entries.isEmpty else { return }
+        do {
+            try pool.write { db in for entry in entries { try Self.write(entry, db) } }
+        } catch {
+            logger.error("\(entries.count) entries of the ledger were not kept: \(error)")
         }
     }
 
@@ -117,7 +129,7 @@ public final class LedgerStore: Sendable {
 
 extension LedgerStore: LedgerKeeping {
     package func record(_ entry: LedgerEntry) {
-        guard !queue.add(entry, weight: 1) else { return }
+        guard !queue.add(.write(entry), weight: 1) else { return }
         logger.error("the ledger's disk is too slow: an entry was not kept")
     }
 }
@@ -163,7 +175,16 @@ extension LedgerStore {
     private func reading<T: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> T
     ) async throws(StoreFailure) -> T {
+        await written()
         do { return try await pool.read(body) } catch { throw .index(error, path: path) }
+    }
+
+    /// Returns when all that was recorded until now can be read.
+    private func written() async {
+        await withCheckedContinuation { continuation in
+            // A queue that takes nothing more is closed, or so full that what is newest may be missing.
+            if !queue.add(.mark({ continuation.resume() }), weight: 0) { continuation.resume() }
+        }
     }
 
     private static func receipt(_ row: Row) -> Receipt? {

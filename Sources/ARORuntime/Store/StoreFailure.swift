@@ -56,7 +56,7 @@ extension StoreFailure: CustomStringConvertible {
             "\(cid) has \(byteCount) bytes, more than a block may have"
         case .io(let path, let action, let code):
             "cannot \(action) \(path): \(String(cString: strerror(code)))"
-        case .index(let words): "the index failed: \(words)"
+        case .index(let words): "the database failed: \(words)"
         }
     }
 }
@@ -75,13 +75,13 @@ extension StoreFailure {
     /// The failure of the index at `path`.
     static func index(_ error: any Error, path: String) -> StoreFailure {
         if let failure = error as? StoreFailure { return failure }
-        guard let error = error as? DatabaseError else { return .index("\(error)") }
+        guard let error = error as? DatabaseError else { return .index("\(path): \(error)") }
         switch error.resultCode {
         case .SQLITE_FULL: return .diskFull(path: path)
         case .SQLITE_READONLY: return .readOnly(path: path)
         case .SQLITE_CANTOPEN, .SQLITE_PERM, .SQLITE_AUTH:
             return .permission(path: path, action: "open")
-        default: return .index(error.description)
+        default: return .index("\(path): \(error.description)")
         }
     }
 

@@ -18,16 +18,17 @@ extension ScenarioRun where Resident: ~Copyable {
         var traits = world.seeds.generator("traits", UInt64(world.nodeCount))
         let hostility = group.hostility
         let region = drawRegion(group)
+        let link = group.access?.draw(&traits) ?? group.link
+        let identity = hostility?.eclipse.map { minedIdentity($0) }
         let node = world.addNode(
-            link: group.access?.draw(&traits) ?? group.link, region: region,
-            address: hostility?.isSybil == true ? sybilAddress(g) : nil,
-            identity: hostility?.eclipse.map { minedIdentity($0) })
+            link: link, region: region,
+            address: hostility?.isSybil == true ? sybilAddress(g) : nil, identity: identity,
+            // Bootstraps are reachable by all, as real ones must be.
+            nat: joins ? group.nat?.draw(&traits) : nil)
         if let hostility {
             world.setConduct(hostility.conduct, of: node)
             hostileNodes.append(node)
         }
-        // Bootstraps are reachable by all, as real ones must be.
-        if joins, let model = group.nat?.draw(&traits) { world.putBehindNAT(node, model) }
         return node
     }
 

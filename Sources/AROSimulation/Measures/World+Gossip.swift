@@ -26,7 +26,8 @@ extension World where Resident == MessageNode {
             Metric("in_degree_mean", .number, degrees.mean),
             Metric("in_degree_max", .count, Double(degrees.max)),
             Metric("view_accuracy", .share, graph.accuracy),
-        ] + memberMetrics(&chance) + coordinateMetrics(&chance)
+        ] + memberMetrics(&chance) + honestMemberMetrics(&chance) + stateMetrics(&chance)
+            + coordinateMetrics(&chance)
     }
 
     private var live: [Int] { (0..<nodeCount).filter { isRunning($0) } }
@@ -54,12 +55,53 @@ extension World where Resident == MessageNode {
         ]
     }
 
+    /// The same where some are hostile: `honest_members_known` is the share of the live honest that an
+    /// honest node holds for alive, `hostile_members_share` that of the hostile among all it holds.
+    private func honestMemberMetrics(_ chance: inout Generator) -> [Metric] {
+        var asked = live.filter { !isHostile($0) }
+        let others = asked.count - 1
+        guard others > 0, asked.count < live.count else { return [] }
+        chance.shuffle(&asked)
+        asked = Array(asked.prefix(Self.membersAsked))
+        var (honest, all) = (0, 0)
+        for node in asked {
+            honest += membersHeldForAlive(by: node) { !isHostile($0) }.live
+            all += membersHeldForAlive(by: node).live
+        }
+        return [
+            Metric(
+                "honest_members_known", .share,
+                Double(honest) / Double(asked.count) / Double(others)),
+            Metric(
+                "hostile_members_share", .share, Double(all - honest) / Double(max(1, all))),
+        ]
+    }
+
+    /// What a node keeps: mean and most of some honest ones. Statements count in full for each, as if
+    /// nodes did not share them.
+    private func stateMetrics(_ chance: inout Generator) -> [Metric] {
+        var asked = live.filter { !isHostile($0) }
+        guard !asked.isEmpty else { return [] }
+        chance.shuffle(&asked)
+        asked = Array(asked.prefix(Self.membersAsked))
+        let weights = asked.compactMap { node in
+            withResident(node) { $0.withParticipant { it, _ in it.stateByteCount } }
+        }
+        let sum = Double(weights.reduce(0, +))
+        return [
+            Metric("state_bytes_mean", .bytes, sum / Double(asked.count)),
+            Metric("state_bytes_max", .bytes, Double(weights.max() ?? 0)),
+        ]
+    }
+
     /// How many that run, and how many that do not.
-    private func membersHeldForAlive(by node: Int) -> (live: Int, dead: Int) {
+    private func membersHeldForAlive(
+        by node: Int, of isWanted: (Int) -> Bool = { _ in true }
+    ) -> (live: Int, dead: Int) {
         withResident(node) { resident in
             resident.withParticipant { participant, book in
                 var (live, dead) = (0, 0)
-                for other in 0..<nodeCount where other != node {
+                for other in 0..<nodeCount where other != node && isWanted(other) {
                     // Peer `n` of the book is node `n`.
                     let peer = PeerHandle(index: UInt32(other))
                     guard participant.state(of: peer, book: book) == .alive else { continue }

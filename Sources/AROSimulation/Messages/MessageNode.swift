@@ -58,7 +58,8 @@ public struct MessageNode: ~Copyable {
         handshakeTimes = PopulationTime(
             first: commons.endpoint.handshakeRetransmitMax)
         participant = Participant(
-            configuration: configuration ?? commons.configuration, identity: identity,
+            configuration: birth.placed(configuration ?? commons.configuration),
+            identity: identity,
             seed: generator.next(), pool: commons.statements,
             at: birth.now, wallClock: birth.wallClock)
         settle()

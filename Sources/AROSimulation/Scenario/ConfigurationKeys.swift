@@ -287,7 +287,7 @@ private let failureKeys = Keys<FailureConfiguration>(
         (
             "watchesMax",
             \.watchesMax
-        ),
+        ), ("visitsMax", \.visitsMax),
     ],
     longs: [
         ("timeoutRoundTrips", \.timeoutRoundTrips),
@@ -497,6 +497,7 @@ private let inferenceKeys = Keys<InferenceConfiguration>(
         ("bodyTimeout", \.bodyTimeout), ("runTimeMax", \.runTimeMax),
         ("firstEventTimeout", \.firstEventTimeout), ("backendSilence", \.backendSilence),
         ("stallTimeout", \.stallTimeout), ("settleTimeout", \.settleTimeout),
+        ("reassureAfter", \.reassureAfter),
         ("replayFor", \.replayFor),
     ])
 

@@ -33,7 +33,7 @@ struct Document {
     /// Sets what `path` (keys and list places, with dots between) leads to, as `--set` asks for.
     /// `value` is read as YAML.
     mutating func set(_ path: String, to value: String) throws(ScenarioFault) {
-        let keys = path.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        let keys = Self.keys(of: path)
         let place = "--set \(path)=\(value)"
         guard !keys.contains("") else {
             throw ScenarioFault(place: place, message: "an empty key")
@@ -42,6 +42,15 @@ struct Document {
             throw ScenarioFault(place: place, message: "the value is not YAML")
         }
         root = try Self.replace(keys[...], in: root, by: unmarked(parsed), place: place)
+    }
+
+    /// Names of the node's configuration have dots of their own: what follows `config` is one key.
+    private static func keys(of path: String) -> [String] {
+        var keys = path.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        if let i = keys.firstIndex(of: "config"), i + 1 < keys.count, !keys.contains("") {
+            keys[(i + 1)...] = [keys[(i + 1)...].joined(separator: ".")]
+        }
+        return keys
     }
 
     private static func replace(

@@ -95,6 +95,8 @@ enum MetricCatalogue {
         ("isolated_nodes", .count), ("in_degree_mean", .number), ("in_degree_max", .count),
         ("view_accuracy", .share), ("members_known", .share), ("members_stale", .share),
         ("knowing_all", .share), ("coordinate_error_p50", .share), ("coordinate_error_p90", .share),
+        ("honest_members_known", .share), ("hostile_members_share", .share),
+        ("state_bytes_mean", .bytes), ("state_bytes_max", .bytes),
     ]
 
     /// Of windows, beside spreads and state.
@@ -110,6 +112,7 @@ enum MetricCatalogue {
         "symmetric_share", "clustering_coefficient", "average_path_length", "largest_component",
         "isolated_nodes", "in_degree_mean", "in_degree_max", "view_accuracy", "members_known",
         "members_stale", "knowing_all", "coordinate_error_p50", "coordinate_error_p90",
+        "honest_members_known", "hostile_members_share", "state_bytes_mean", "state_bytes_max",
     ]
 
     /// What metrics of one's own node type are called, so that expectations know them.

@@ -9,14 +9,14 @@ import AROWire
 /// A request whose replies come for as long as its node lives.
 struct RunListener {
     var node: Int
-    /// Posts that were not acknowledged yet.
-    var posts = 0
+    /// Posts, or changes among members, that were not acknowledged yet.
+    var taken = 0
 }
 
 extension ScenarioRun where Resident: ~Copyable {
     /// The one topic of all scenarios.
     private var topic: TopicID { TopicID(name: "scenario")! }
-    /// Posts are acknowledged in bunches, which must be fewer than a listener is given ahead.
+    /// What listeners took is acknowledged in bunches, which must be fewer than one is given ahead.
     private static var bunch: Int { 64 }
 
     // MARK: What the workload asks
@@ -87,8 +87,11 @@ extension ScenarioRun where Resident: ~Copyable {
         }
         guard let listener = listeners[id] else { return false }
         switch reply {
-        case .memberChanged(.failed, let peer, _):
-            if let other = nodeOf[peer] { gossip.heldForFailed(other, at: world.now) }
+        case .memberChanged(let change, let peer, _):
+            if change == .failed, let other = nodeOf[peer] {
+                gossip.heldForFailed(other, at: world.now)
+            }
+            took(id, listener)
         case .topic(.post(_, _, let payload)): posted(payload, to: listener, id)
         case .failed(let failure): tally.failed(.subscribe, "\(failure)")
         default: break
@@ -106,11 +109,16 @@ extension ScenarioRun where Resident: ~Copyable {
             let hops = world.withResident(node) { $0.lastPostHops } ?? 0
             gossip.delivered(number, to: node, hops: hops, at: world.now)
         }
+        took(id, listener)
+    }
+
+    /// A listener that is not heard of again is given nothing more.
+    private mutating func took(_ id: RequestID, _ listener: RunListener) {
         var listener = listener
-        listener.posts += 1
-        if listener.posts >= Self.bunch, world.isRunning(node) {
-            _ = world.request(.consumed(id, listener.posts), of: node)
-            listener.posts = 0
+        listener.taken += 1
+        if listener.taken >= Self.bunch, world.isRunning(listener.node) {
+            _ = world.request(.consumed(id, listener.taken), of: listener.node)
+            listener.taken = 0
         }
         listeners[id] = listener
     }

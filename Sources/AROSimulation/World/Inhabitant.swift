@@ -50,6 +50,7 @@ public struct Birth: Hashable, Sendable {
     public let node: Int
     public let life: Int
     public let address: SocketAddress
+    public let isBehindNAT: Bool
     public let now: Instant
     public let wallClock: UnixTime
     /// The same in every life, so that a node keeps its identity.
@@ -57,4 +58,13 @@ public struct Birth: Hashable, Sendable {
     /// Another in every life, as a real system's would be.
     public let entropySeed: Bits256
     public let chanceSeed: UInt64
+
+    /// What a node runs with that knows where it listens, as a system's interfaces tell it; behind a
+    /// NAT that is nowhere that others can reach.
+    func placed(_ configuration: Configuration) -> Configuration {
+        guard !isBehindNAT else { return configuration }
+        var configuration = configuration
+        configuration.addresses = [address]
+        return configuration
+    }
 }

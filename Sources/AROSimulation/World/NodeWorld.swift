@@ -32,7 +32,8 @@ extension Node {
     ) {
         var identityEntropy = Entropy(seed: birth.identitySeed)
         self.init(
-            configuration: configuration, identity: Identity(from: &identityEntropy),
+            configuration: birth.placed(configuration),
+            identity: Identity(from: &identityEntropy),
             entropy: Entropy(seed: birth.entropySeed), seed: birth.chanceSeed, pool: pool,
             at: birth.now, wallClock: birth.wallClock)
     }

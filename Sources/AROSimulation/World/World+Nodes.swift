@@ -15,11 +15,12 @@ extension World where Resident: ~Copyable {
     ///   - region: its place in the region matrix, where the network has one.
     ///   - address: where it lives; nil for a public IPv4 address in a /24 of its own.
     ///   - identity: the seed of its key pair; nil for one of its own.
+    ///   - nat: what it is behind; nil for a node that all can reach.
     /// - Returns: the node's number, counted from 0.
     @discardableResult
     public mutating func addNode(
         link: AccessLink = .unlimited, region: Int = 0, address: SocketAddress? = nil,
-        identity: Bits256? = nil
+        identity: Bits256? = nil, nat: NATModel? = nil
     ) -> Int {
         if let identity { identities[places.count] = identity }
         addressing.add(address)
@@ -27,6 +28,7 @@ extension World where Resident: ~Copyable {
         disks.addNode()
         places.append(Place())
         residents.append(nil)
+        if let nat { putBehindNAT(places.count - 1, nat) }
         start(places.count - 1)
         return places.count - 1
     }
@@ -102,6 +104,7 @@ extension World where Resident: ~Copyable {
             to: birth(
                 Birth(
                     node: node, life: Int(life), address: address(of: node),
+                    isBehindNAT: isBehindNAT(node),
                     now: clocks.time(of: node, at: now),
                     wallClock: wallClock(of: node),
                     identitySeed: identities[node] ?? seeds.bits256("identity", place),

@@ -207,7 +207,7 @@ private func blocks(_ bytes: [UInt8]) throws -> [(cid: CID, bytes: [UInt8])] {
         // Not every client would send these.
         let rude = [
             "/ipfs/\(unheard)/%2e%2e", "/ipfs/\(unheard)/..%2f..", "/ipfs/\(unheard)/../x",
-            "/ipfs/%",
+            "/ipfs/%", "/ipfs/\(unheard)/%ff",
         ]
         for path in rude {
             let client = try RawClient(port: a.gateway.address.port)

@@ -51,6 +51,9 @@ import Testing
             #expect(events.count == 3 && events.last?.data == Array("[DONE]".utf8))
             let status = try await caller.ask("/status").json
             #expect(status?["calls"]?[0]?["provider"] == .string("\(provider.node.id)"))
+            #expect(status?["receipts"]?.array?.count == 2)
+            #expect(status?["receipts"]?[0]?["countersigned"] == true)
+            #expect(status?["receipts"]?[0]?["other"] == .string("\(provider.node.id)"))
             let none = try await caller.post(
                 "/v1/chat/completions", ["model": "none", "messages": [["role": "user"]]])
             #expect(none.status == 404 && none.json?["error"]?["code"] == "model_not_found")

@@ -27,13 +27,14 @@ final class GatewayHome: Sendable {
 
     func face(
         _ name: String, bootstrap: Face? = nil, inference: (any InferenceServing)? = nil,
-        models: (any ModelServicing)? = nil,
+        models: (any ModelServicing)? = nil, creditLimit: UInt64 = 0,
         change: (inout GatewayConfiguration) -> Void = { _ in }
     ) async throws -> Face {
         let loopback = AROPrimitives.SocketAddress(ipv4: 0x7f00_0001, port: 0)
         var configuration = NodeConfiguration(
             listen: [loopback], dataDirectory: "\(path)/\(name)", logger: quiet)
         configuration.models = models
+        configuration.node.inference.creditLimit = creditLimit
         if let address = bootstrap?.node.addresses.first {
             configuration.bootstrap = [HostPort(host: "127.0.0.1", port: address.port)]
         }

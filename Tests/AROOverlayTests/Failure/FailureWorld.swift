@@ -53,6 +53,7 @@ final class FailureWorld {
 
     var verdicts: [Verdict] = []
     var losses: [(by: Int, of: Int)] = []
+    var orphans: [(by: Int, of: Int)] = []
     var suspicions: [(by: Int, of: Int)] = []
     var cleared = 0
     var selfSuspicions: [(Int, UInt64)] = []
@@ -245,6 +246,7 @@ final class FailureWorld {
         case .failed(let peer, let incarnation):
             verdicts.append(
                 Verdict(by: i, of: Int(peer.index), at: now, incarnation: incarnation))
+        case .orphaned(let peer): orphans.append((i, Int(peer.index)))
         case .lost(let peer): losses.append((i, Int(peer.index)))
         case .suspectedSelf(let incarnation): selfSuspicions.append((i, incarnation))
         case .roundTrip(let peer, let time, _): roundTrips.append((i, Int(peer.index), time))

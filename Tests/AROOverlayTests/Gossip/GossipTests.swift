@@ -41,6 +41,67 @@ import Testing
         }
     }
 
+    /// Kills a node together with all its neighbours, so that nobody is left who watches it.
+    private func killWithWatchers(_ i: Int, in world: GossipWorld) -> [Int] {
+        let node = world.nodes[i]
+        let watchers = node.gossip.neighbours.map { peer in
+            world.nodes.firstIndex { $0.id == node.book.id(peer) }!
+        }
+        for j in watchers + [i] { world.kill(j) }
+        return watchers
+    }
+
+    @Test func whoDiesWithAllItsWatchersIsFoundByTheNeighboursOfThese() {
+        let world = network(seed: 8)
+        for i in world.nodes.indices { world.nodes[i].gossip.nat = .open }
+        world.run(.minutes(12))
+        let dead = killWithWatchers(7, in: world) + [7]
+        world.run(.seconds(30))
+        for i in world.living {
+            for j in dead { #expect(world.state(of: j, at: i) == .failed, "\(j) at \(i)") }
+            for j in world.living where i != j {
+                #expect(world.state(of: j, at: i) == .alive, "\(j) at \(i)")
+            }
+            #expect(world.nodes[i].gossip.watched.count == world.nodes[i].gossip.neighbours.count)
+        }
+    }
+
+    @Test func whoDiesWhileNobodyWatchesItIsFoundByWhoeverAsksItForNews() {
+        let world = network(seed: 9)
+        for i in world.nodes.indices { world.nodes[i].gossip.nat = .open }
+        world.run(.minutes(12))
+        world.kill(7)
+        for i in world.living { part(i, with: 7, in: world) }
+        world.run(.seconds(20))
+        let alive = world.living.filter { world.state(of: 7, at: $0) == .alive }
+        #expect(alive.count > 10, "or somebody watched it after all")
+        world.run(.minutes(20))
+        for i in world.living { #expect(world.state(of: 7, at: i) == .failed, "node \(i)") }
+    }
+
+    /// Takes a neighbour out of a view, and out of the watch.
+    private func part(_ i: Int, with other: Int, in world: GossipWorld) {
+        world.act(i) { node, _ in
+            guard let peer = node.book.handle(of: world.nodes[other].id) else { return }
+            var out = MembershipOutbox()
+            node.gossip.membership.peerGone(peer, at: world.now, book: &node.book, into: &out)
+            node.gossip.detector.unwatch(peer)
+            node.gossip.announcements.neighbourDown(peer)
+        }
+    }
+
+    @Test func ofWhoMayBeBehindATranslatorSilenceProvesNothing() {
+        let world = network(seed: 8)
+        for i in world.nodes.indices { world.nodes[i].gossip.nat = .endpointIndependent }
+        world.run(.minutes(12))
+        let watchers = killWithWatchers(7, in: world)
+        world.run(.seconds(30))
+        for i in world.living {
+            #expect(world.state(of: 7, at: i) == .alive, "until its statement runs out")
+            for j in watchers { #expect(world.state(of: j, at: i) == .failed, "\(j) at \(i)") }
+        }
+    }
+
     @Test func whomThereIsNoRoomToWatchIsGivenUpAtOthersWordAndWatchedLater() {
         let world = GossipWorld(seed: 7)
         var configuration = GossipConfiguration()

@@ -99,6 +99,17 @@ private let work = """
         #expect(share != nil)
     }
 
+    @Test func `of one address do not push honest members out of full directories`() throws {
+        let full =
+            "config: {gossip.announcements.directoryMax: 22, gossip.announcements.perHostMax: 2}"
+        let report = try scenario("sybil", more: full).play(clock: { 0 }).report
+        #expect(report["honest_members_known"]?.value == 1)
+        let share = try #require(report["hostile_members_share"]?.value)
+        #expect(share > 0.05 && share < 0.2, "there is room for three of six")
+        let most = try #require(report["state_bytes_max"]?.value)
+        #expect(try most >= #require(report["state_bytes_mean"]?.value))
+    }
+
     @Test func `do not keep them in a world of datagrams either`() throws {
         let conduct = "{drop: 30%, forge: 20%, replay: 30%, delay: 100ms}"
         var run = ScenarioRun<Node>(try scenario(conduct, fidelity: "datagrams", more: work))

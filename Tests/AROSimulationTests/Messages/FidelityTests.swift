@@ -4,7 +4,7 @@ import Testing
 @testable import AROSimulation
 
 @Suite struct FidelityComparison {
-    /// Both fidelities on one scenario of one hundred nodes; `aro-sim compare` does the same for
+    /// Both fidelities on one scenario of forty nodes; `aro-sim compare` does the same for
     /// any file. Where nothing is lost the gaps are some thousandths; the bounds leave room for
     /// look-ups that a change of the transport sends another way.
     @Test func `both fidelities tell the same of joins, look-ups and traffic`() throws {
@@ -13,14 +13,14 @@ import Testing
                 aro_scenario: 1
                 name: fidelity
                 duration: 60s
-                nodes: [{count: 100}]
+                nodes: [{count: 40}]
                 join: {over: 20s}
                 network:
                   rtt: {uniform: [20ms, 100ms]}
                   jitter: {lognormal: {median: 1ms, sigma: 0.5}}
                 workload:
                   - {publish: {size: 1KiB}, at: 25s, over: 10s, times: 20}
-                  - {lookup: {}, at: 40s, over: 15s, times: 150}
+                  - {lookup: {}, at: 40s, over: 15s, times: 80}
                 """, file: "fidelity.yaml")
         let gap = scenario.compareFidelities(clock: { 0 })
         print(gap)

@@ -141,6 +141,19 @@ private func complaint(_ more: String, set: [(String, String)] = []) -> String {
         #expect(complaint("", set: [("", "1")]).contains("an empty key"))
     }
 
+    @Test func `names of the configuration have dots of their own`() throws {
+        let found = try scenario(
+            "config: {kademlia.k: 16}",
+            set: [
+                ("config.kademlia.k", "8"), ("config.gossip.membership.activeMax", "7"),
+                ("nodes.0.config.kademlia.alpha", "2"),
+            ])
+        #expect(found.configuration.kademlia.k == 8)
+        #expect(found.configuration.gossip.membership.activeMax == 7)
+        #expect(found.configuration(of: found.groups[0]).kademlia.alpha == 2)
+        #expect(complaint("", set: [("config.kademlia.kk", "8")]).contains("'kademlia.k'"))
+    }
+
     @Test func `the resolved scenario reads back as the same scenario`() throws {
         let first = try scenario(
             """
