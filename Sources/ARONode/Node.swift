@@ -44,8 +44,9 @@ public struct Node: ~Copyable {
 
     /// The same, with a configuration that nodes of one world keep together.
     public init(
-        configuration parts: SharedConfiguration, identity: consuming Identity,
-        entropy: consuming Entropy, seed: UInt64, pool: StatementPool?, at now: Instant,
+        configuration parts: SharedConfiguration, addresses: [SocketAddress]? = nil,
+        identity: consuming Identity, entropy: consuming Entropy, seed: UInt64,
+        pool: StatementPool?, at now: Instant,
         wallClock: UnixTime
     ) {
         let configuration = parts.whole.value
@@ -58,8 +59,8 @@ public struct Node: ~Copyable {
             configuration: transportConfiguration, identity: identity.copy(), entropy: entropy,
             generator: generator.fork("transport"), at: now, wallClock: wallClock)
         participant = Participant(
-            configuration: parts, identity: identity, seed: generator.next(),
-            pool: pool, at: now, wallClock: wallClock)
+            configuration: parts, addresses: addresses, identity: identity,
+            seed: generator.next(), pool: pool, at: now, wallClock: wallClock)
     }
 
     /// Takes one input. `now` must never go back. Effects other than packets are appended to

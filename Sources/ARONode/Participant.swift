@@ -40,10 +40,13 @@ public struct Participant: ~Copyable {
     /// Breaches of the content exchange and of inference by peers.
     var misconduct: UInt64 = 0
 
-    /// - Parameter pool: for the nodes of a simulated world; nil for one of its own.
+    /// - Parameters:
+    ///   - addresses: where the node listens; nil for what the configuration says.
+    ///   - pool: for the nodes of a simulated world; nil for one of its own.
     public init(
-        configuration: SharedConfiguration, identity: consuming Identity, seed: UInt64,
-        pool: StatementPool? = nil, at now: Instant, wallClock: UnixTime
+        configuration: SharedConfiguration, addresses: [SocketAddress]? = nil,
+        identity: consuming Identity, seed: UInt64, pool: StatementPool? = nil, at now: Instant,
+        wallClock: UnixTime
     ) {
         let parts = configuration
         shared = parts.whole
@@ -62,7 +65,7 @@ public struct Participant: ~Copyable {
         inference = Inference(
             parts.inference, identity: identity,
             generator: generator.fork("inference"), at: now, wallClock: wallClock)
-        ownAddresses = OwnAddresses(listening: configuration.addresses)
+        ownAddresses = OwnAddresses(listening: addresses ?? configuration.addresses)
         kademlia.addresses = ownAddresses.best
         gossip.addresses = ownAddresses.best
         var nobody = PeerBook()

@@ -58,8 +58,8 @@ public struct MessageNode: ~Copyable {
         handshakeTimes = PopulationTime(
             first: commons.endpoint.handshakeRetransmitMax)
         participant = Participant(
-            configuration: birth.placed(configuration ?? commons.configuration),
-            identity: identity,
+            configuration: configuration ?? commons.configuration,
+            addresses: birth.knownAddresses, identity: identity,
             seed: generator.next(), pool: commons.statements,
             at: birth.now, wallClock: birth.wallClock)
         settle()

@@ -59,12 +59,7 @@ public struct Birth: Hashable, Sendable {
     public let entropySeed: Bits256
     public let chanceSeed: UInt64
 
-    /// What a node runs with that knows where it listens, as a system's interfaces tell it; behind a
-    /// NAT that is nowhere that others can reach.
-    func placed(_ configuration: Configuration) -> Configuration {
-        guard !isBehindNAT else { return configuration }
-        var configuration = configuration
-        configuration.addresses = [address]
-        return configuration
-    }
+    /// Where a node knows that it listens, as a system's interfaces tell it; behind a NAT that is
+    /// nowhere that others can reach.
+    var knownAddresses: [SocketAddress]? { isBehindNAT ? nil : [address] }
 }

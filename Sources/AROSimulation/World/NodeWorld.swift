@@ -32,7 +32,7 @@ extension Node {
     ) {
         var identityEntropy = Entropy(seed: birth.identitySeed)
         self.init(
-            configuration: birth.placed(configuration),
+            configuration: configuration, addresses: birth.knownAddresses,
             identity: Identity(from: &identityEntropy),
             entropy: Entropy(seed: birth.entropySeed), seed: birth.chanceSeed, pool: pool,
             at: birth.now, wallClock: birth.wallClock)
