@@ -86,6 +86,7 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ]),
+
         // HTTP: a client of model servers, and the face that agents use.
         core("AROBackend", [nio, httpClient]),
         core("AROGateway", node + ["ARORuntime", "AROBackend", nio, logging, hummingbird]),

@@ -37,12 +37,7 @@ struct ProveCommand: ParsableCommand {
             if case .bytes(let bytes) = message { proof += bytes.readableBytesView }
         }
         guard let output else { return try Terminal.write(proof) }
-        let path = StandardPaths.absolute(output)
-        do {
-            try Data(proof).write(to: URL(fileURLWithPath: path), options: .atomic)
-        } catch {
-            throw CommandFailure("cannot write \(path): \(error.localizedDescription)")
-        }
+        try Terminal.save(Data(proof), to: output)
     }
 }
 

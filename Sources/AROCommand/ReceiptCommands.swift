@@ -67,7 +67,9 @@ struct ReceiptsCommand: ParsableCommand {
             guard let first = found.first else {
                 throw CommandFailure(.notFound, "no receipt of such a call is here")
             }
-            if let output { return try write(first, to: StandardPaths.absolute(output)) }
+            if let output {
+                return try Terminal.save(Data(base64Encoded: first.signed) ?? Data(), to: output)
+            }
             for (i, receipt) in found.enumerated() {
                 if json.isOn {
                     try Terminal.json(receipt)
@@ -75,15 +77,6 @@ struct ReceiptsCommand: ParsableCommand {
                     if i > 0 { try Terminal.line("") }
                     try receipt.show()
                 }
-            }
-        }
-
-        private func write(_ receipt: ReceiptReport, to path: String) throws {
-            do {
-                let bytes = Data(base64Encoded: receipt.signed) ?? Data()
-                try bytes.write(to: URL(fileURLWithPath: path), options: .atomic)
-            } catch {
-                throw CommandFailure("cannot write \(path): \(error.localizedDescription)")
             }
         }
     }

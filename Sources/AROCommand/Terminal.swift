@@ -42,6 +42,14 @@ enum Terminal {
         }
     }
 
+    /// Writes a file as a whole or not at all.
+    static func save(_ bytes: Data, to path: String) throws {
+        let path = StandardPaths.absolute(path)
+        do { try bytes.write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
+            throw CommandFailure("cannot write \(path): \(error.localizedDescription)")
+        }
+    }
+
     /// A value as one line of JSON.
     static func json(_ value: some Encodable) throws {
         try write(ControlJSON.encode(value) + [UInt8(ascii: "\n")])

@@ -46,8 +46,7 @@ public struct Node: ~Copyable {
     public init(
         configuration parts: SharedConfiguration, addresses: [SocketAddress]? = nil,
         identity: consuming Identity, entropy: consuming Entropy, seed: UInt64,
-        pool: StatementPool?, at now: Instant,
-        wallClock: UnixTime
+        pool: StatementPool?, at now: Instant, wallClock: UnixTime
     ) {
         let configuration = parts.whole.value
         var generator = Generator(seed: seed)

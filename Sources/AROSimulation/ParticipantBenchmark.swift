@@ -1,6 +1,6 @@
 /// How many participants fit, and how fast they go: a world of messages in which nodes join through
-/// one of them within a minute (5,000 a second where they are more), settle for another, then gossip with nothing to do, and then look
-/// keys up, evenly within a minute. Processor time and memory are the process's own.
+/// one of them within a minute (5,000 a second where they are more), settle for another, then gossip
+/// with nothing to do, and then look keys up, evenly within a minute. Processor time and memory are the process's own.
 
 import ARONode
 import AROPrimitives
