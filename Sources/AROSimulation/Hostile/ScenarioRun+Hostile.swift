@@ -71,7 +71,7 @@ extension ScenarioRun where Resident: ~Copyable {
             out.append(Metric("neighbourhood_share", .share, neighbourhood(of: key, victim)))
         }
         out.append(Metric("forged_accepted", .count, Double(gossip.forged)))
-        return out
+        return out + disjointPathMetrics
     }
 
     /// Tables that are looked at: enough for a mean within a few per cent.
