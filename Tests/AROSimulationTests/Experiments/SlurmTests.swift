@@ -71,6 +71,8 @@ import Testing
         #expect(merged.status == 2 && merged.complaint.contains("2 of 4 runs are there"))
         #expect(merged.complaint.contains("--array=1,3"), "\(merged.complaint)")
         #expect(!FileManager.default.fileExists(atPath: job + "/runs.csv"))
+        let beyond = ["sweep", job + "/scenario.yaml", "--part", "4/4", "--out", job + "/parts"]
+        #expect(try Command(beyond).status == 2)
     }
 
     @Test func `of two programs are not mixed, and rubbish is named`() throws {
