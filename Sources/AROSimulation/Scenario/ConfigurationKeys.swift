@@ -172,7 +172,8 @@ private let kademliaKeys = Keys<KademliaConfiguration>(
         ), ("rescueFirst", \.rescueFirst), ("rescueLast", \.rescueLast),
     ],
     flags: [
-        ("privateNetworksAreExempt", \.privateNetworksAreExempt)
+        ("privateNetworksAreExempt", \.privateNetworksAreExempt),
+        ("refreshesAfterJoin", \.refreshesAfterJoin),
     ])
 
 private let exchangeKeys = Keys<ExchangeConfiguration>(
