@@ -150,7 +150,7 @@ extension Kademlia {
         case .closest, .refresh:
             end(i, .closest(operation.lookup.closest(configuration.k)), at: now, into: &out)
         case .join:
-            if configuration.refreshesAfterJoin { staggerRefreshes(at: now) }
+            staggerRefreshes(at: now)
             let live = table.liveCount(configuration)
             end(i, .joined(peers: live), at: now, into: &out)
         case .providers:

@@ -47,10 +47,6 @@ public struct KademliaConfiguration: Sendable {
     public var trustedFor = Duration.minutes(15)
     /// Kademlia §2.3: buckets without a look-up for an hour are refreshed.
     public var refreshInterval = Duration.hours(1)
-    /// Whether the buckets of farther regions are refreshed at once after joining (Kademlia §2.3). If
-    /// not, they fill from look-ups, our own and those of who comes later: a join then costs a
-    /// fraction, which is for simulated worlds of a million.
-    public var refreshesAfterJoin = true
 
     /// Times one request is sent: as many as its number can count. Four get through 10 % loss
     /// (each way) with 99.9 %, through 30 % with 93 %.

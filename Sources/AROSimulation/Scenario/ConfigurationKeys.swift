@@ -172,8 +172,7 @@ private let kademliaKeys = Keys<KademliaConfiguration>(
         ), ("rescueFirst", \.rescueFirst), ("rescueLast", \.rescueLast),
     ],
     flags: [
-        ("privateNetworksAreExempt", \.privateNetworksAreExempt),
-        ("refreshesAfterJoin", \.refreshesAfterJoin),
+        ("privateNetworksAreExempt", \.privateNetworksAreExempt)
     ])
 
 private let exchangeKeys = Keys<ExchangeConfiguration>(
