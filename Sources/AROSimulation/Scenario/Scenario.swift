@@ -84,6 +84,8 @@ public struct Scenario: Hashable, Sendable {
         public var count = 0
         /// Of the population, where the count follows from it.
         public var share: Chance?
+        /// Whether it takes what shares leave of the population.
+        public var takesRest = false
         public var settings = NodeSettings()
         public var link = AccessLink.unlimited
         /// Kept to be written again; the link holds the depths that follow from it.
