@@ -55,19 +55,29 @@ struct ReceiptsCommand: ParsableCommand {
                 valueName: "file"))
         var output: String?
 
+        @Option(
+            help: ArgumentHelp("Only what this peer answered.", valueName: "peer"),
+            transform: Typed.peer)
+        var provider: PeerID?
+
+        @Option(
+            help: ArgumentHelp("Only what this peer called.", valueName: "peer"),
+            transform: Typed.peer)
+        var caller: PeerID?
+
         @OptionGroup var node: NodeOptions
         @OptionGroup var json: JSONOption
 
         func run() throws {
-            var found: [ReceiptReport] = []
-            let key = CallKey(key) ?? CallKey(hashing: key)
-            try node.ask(.receipts(key: "\(key)", limit: 1)) { message in
-                if case .event(.receipt(let receipt)) = message { found.append(receipt) }
-            }
+            let found = try receipts()
             guard let first = found.first else {
                 throw CommandFailure(.notFound, "no receipt of such a call is here")
             }
             if let output {
+                guard found.count == 1 else {
+                    throw CommandFailure(
+                        .usage, Self.ambiguity(found) + "; say which by --provider or --caller")
+                }
                 return try Terminal.save(Data(base64Encoded: first.signed) ?? Data(), to: output)
             }
             for (i, receipt) in found.enumerated() {
@@ -78,6 +88,23 @@ struct ReceiptsCommand: ParsableCommand {
                     try receipt.show()
                 }
             }
+        }
+
+        private func receipts() throws -> [ReceiptReport] {
+            var found: [ReceiptReport] = []
+            let key = CallKey(key) ?? CallKey(hashing: key)
+            try node.ask(.receipts(key: "\(key)", limit: 1)) { message in
+                if case .event(.receipt(let receipt)) = message { found.append(receipt) }
+            }
+            return found.filter { receipt in
+                provider.map { "\($0)" == receipt.provider } ?? true
+                    && caller.map { "\($0)" == receipt.caller } ?? true
+            }
+        }
+
+        private static func ambiguity(_ found: [ReceiptReport]) -> String {
+            let pairs = found.map { "\($0.caller) called \($0.provider)" }
+            return "\(found.count) receipts have this key: " + pairs.joined(separator: ", ")
         }
     }
 

@@ -17,23 +17,24 @@ public struct InferenceConfiguration: Sendable {
     public var candidatesMax = 128
     /// Providers drawn at random, of which those are asked that promise most. Two make the longest
     /// queue grow like log log n instead of log n (Mitzenmacher 2001); more find the near ones.
-    public var choices = 48
-    /// Providers asked at once, before one gets the body. With two of a hundred at 80 % load, the
-    /// 95th percentile of first tokens took twice an oracle's.
-    public var asks = 8
+    public var choices = 64
+    /// Providers asked at once, before one gets the body. Of a hundred at 80 % load one in ten has a
+    /// fast slot free: with eight asked, nine of ten calls had to wait; with 24, few
+    /// (Docs/Benchmarks.md). To ask one costs a packet each way, and a handshake the first time.
+    public var asks = 24
     /// How long the others' answers are waited for at most after the first; never longer than that
     /// one took (a guess: what a faster model gains).
     public var askGraceMax = Duration.milliseconds(30)
-    /// Streams of one call at once, asked or running (a guess).
-    public var attemptsMax = 8
-    /// Providers that one call asks in all before it gives up (a guess).
+    /// Streams of one call at once, asked or running: ``asks``, and some that run.
+    public var attemptsMax = 28
+    /// Providers that one call asks in all, before it gives up or while it waits in a queue (a guess).
     public var triedMax = 64
     /// A provider whose answer says that the first event comes within so long is not compared with
     /// others (a guess: a round trip around the world).
     public var waitAccepted = Duration.milliseconds(300)
     /// How much sooner another must promise to answer than the one that has the body, to get it, too
-    /// (a guess: what it costs to run in vain).
-    public var switchGain = Duration.milliseconds(200)
+    /// (a guess: a round trip, for which one of them may run in vain).
+    public var switchGain = Duration.milliseconds(100)
     /// A provider that answers nothing is asked no more after so long (as of a fetch; a guess).
     public var answerTimeout = Duration.seconds(5)
     /// The least time without any answer before others are asked as well (a guess: some jitter).

@@ -8,8 +8,9 @@ struct Calls: ParsableCommand {
         abstract: "Measure how calls of models find their providers.",
         discussion: """
             A tenth of the nodes are providers of mixed speed and distance, all others call at a share \
-            of what those can serve. By the node's own choice, by chance, and by an oracle that \
-            knows every queue, answer and round trip.
+            of what those can serve. By the node's own choice; by chance; by an oracle that knows all \
+            queues, speeds and round trips; by a clairvoyant that also knows the length of every \
+            answer. All pay the round trips that their choice takes, handshakes included.
             """)
 
     @Option(help: "Nodes, of which a tenth are providers.")
@@ -24,7 +25,11 @@ struct Calls: ParsableCommand {
     @Option(help: "Seconds in which calls are made, of which the first sixth is not measured.")
     var seconds: Int64 = 120
 
-    @Option(help: "Who chooses: node, random, oracle; may be repeated. All, unless said.")
+    @Flag(help: "Nodes lie in Azure's regions; else each pair is 20 to 200 ms apart, by chance.")
+    var regions = false
+
+    @Option(
+        help: "Who chooses: node, random, oracle, clairvoyant; may be repeated. All, unless said.")
     var policy: [String] = []
 
     @Option(help: "The seed.")
@@ -39,7 +44,7 @@ struct Calls: ParsableCommand {
             throw ValidationError("--load: 1 to 200; --deaths: 0 to 90; --seconds: 6 to 3600")
         }
         guard policy.allSatisfy({ CallPolicy(rawValue: $0) != nil }) else {
-            throw ValidationError("--policy: node, random or oracle")
+            throw ValidationError("--policy: node, random, oracle or clairvoyant")
         }
     }
 
@@ -51,6 +56,7 @@ struct Calls: ParsableCommand {
             (scenario.seed, scenario.nodes, scenario.providers) = (seed, nodes, nodes / 10)
             (scenario.policy, scenario.loadPercent) = (policy, load)
             scenario.deathsPercent = deaths
+            if regions { scenario.roundTrip = .regions(.azure) }
             (scenario.span, scenario.warmUp) = (.seconds(seconds), .seconds(seconds / 6))
             var run = CallRun(scenario)
             print(run.run())

@@ -165,8 +165,9 @@ final class RoutingRun {
 
 @Suite("Routing")
 struct RoutingTests {
-    /// The oracle fills the fast providers to the last slot and never uses a slow one; who asks a few
-    /// comes to twice its time at 1,000 nodes (p95 512 ms against 256 ms and, by chance, 39.6 s).
+    /// This oracle knows the lengths of all answers, so that it fills the fast providers to the last slot and
+    /// never uses a slow one. Beside one that knows the queues alone: `aro-sim calls`
+    /// (Docs/Benchmarks.md).
     @Test("Finds free and fast providers far better than chance, not much worse than an oracle")
     func shares() {
         var results: [Policy: RoutingRun.Result] = [:]

@@ -94,14 +94,14 @@ struct CalibrationPlan: ParsableArguments {
     @Flag(help: "Look-ups do not start from members that gossip has told of.")
     var noDirectory = false
 
-    let joinOver = 10.0
-    let publishAt = 20.0
-    let publishOver = 10.0
-    let lookupAt = 40.0
-    let lookupRate = 10.0
+    var joinOver: Double { 10 }
+    var publishAt: Double { 20 }
+    var publishOver: Double { 10 }
+    var lookupAt: Double { 40 }
+    var lookupRate: Double { 10 }
     /// After the last request of a phase, for its answer and what follows from it.
-    let rest = 5.0
-    let idle = 30.0
+    var rest: Double { 5 }
+    var idle: Double { 30 }
 
     /// Messages are counted at these times: what each phase sent lies between two.
     var phases: [(name: String, end: Double)] {

@@ -130,7 +130,7 @@ extension Calling {
         return !drawn.isEmpty
     }
 
-    /// Some of the candidates at random, the one that promises most first.
+    /// Some of the candidates at random, the one that may be soonest first.
     private mutating func draw(_ i: Int, at now: Instant) -> [CallCandidate] {
         var pool = calls[i].untried
         let count = min(config.choices, pool.count)
@@ -138,7 +138,8 @@ extension Calling {
         var drawn = Array(pool.prefix(count))
         // To ask ourselves costs nothing.
         if let own = pool.dropFirst(count).first(where: { $0.peer == nil }) { drawn.append(own) }
-        let scored = drawn.map { ($0, conduct.expected($0, at: now)) }
+        var scored: [(CallCandidate, Duration)] = []
+        for one in drawn { scored.append((one, conduct.guess(one, &generator, at: now))) }
         return scored.sorted { $0.1 < $1.1 }.map(\.0)
     }
 
@@ -174,14 +175,9 @@ extension Calling {
         {
             return
         }
-        guard calls[i].tried.count < Self.asksWhileQueued || best == nil else { return }
         makeRoom(i, keeping: best, at: now)
         _ = ask(i, config.asks, at: now)
     }
-
-    /// Providers that a call asks while it has a place in a queue: more cost packets and gain little.
-    /// A guess.
-    private static let asksWhileQueued = 20
 
     /// Who only was asked, and is not the best, makes way for others.
     private mutating func makeRoom(_ i: Int, keeping best: AttemptID?, at now: Instant) {

@@ -1,5 +1,11 @@
-/// What the node learned of providers by calling them: how long each takes to answer, what it said of
-/// its queue last, and how often it failed lately. Failures are forgotten with time.
+/// What the node learned of providers by asking them: how long each takes to answer, how often it is
+/// busy and how long calls wait there then, and how often it failed lately. Failures are forgotten
+/// with time.
+///
+/// Whom to ask is drawn from what is known (Thompson 1933): each candidate is taken to be busy as often
+/// as it was, so that those who are mostly full are asked seldom, and nobody is forgotten. To ask
+/// always those who are best when idle sent every call to the same full ones, while others stood
+/// idle. Queues that are announced count for nothing: in a large network they are minutes old.
 
 import AROPrimitives
 import AROWire
@@ -10,8 +16,10 @@ struct Conduct {
         var answer: Duration?
         /// From the answer of an idle provider to its first event, as it says.
         var firstEvent: Duration?
-        /// What it said last of the first event, and when.
-        var told: (wait: Duration, at: Instant)?
+        /// How often it was busy when it was asked.
+        var busy: Share?
+        /// How much longer the first event took then, as it said.
+        var wait: Duration?
         var penalty = Duration.zero
         var penaltyAt = Instant.origin
         /// Not asked before that time, because it said so.
@@ -25,6 +33,9 @@ struct Conduct {
     private var oldest = 0
     /// What idle providers say of their first event: a moving average over all.
     private(set) var usualFirstEvent: Duration?
+    /// Of all providers, how often one is busy and how long calls wait then; at first guesses.
+    private var usualBusy = Share(thousandths: 500)
+    private var usualWait = Duration.milliseconds(500)
     /// How many times longer than expected 19 of 20 first events take at most, in thousandths: a
     /// stochastic estimate of the quantile (Robbins and Monro 1951), up by 19 steps where one took
     /// longer, down by one where not.
@@ -41,12 +52,23 @@ struct Conduct {
         _ provider: PeerID, after span: Duration, position: Int, firstEvent: Duration,
         at now: Instant
     ) {
-        if position == 0 { usualFirstEvent = Self.average(usualFirstEvent, firstEvent) }
+        let isBusy = position > 0
+        let wait = max(.zero, firstEvent - (self[provider].firstEvent ?? .zero))
+        usualBusy.add(isBusy, oneIn: 16)
+        if isBusy {
+            usualWait += (wait - usualWait) / 16
+        } else {
+            usualFirstEvent = Self.average(usualFirstEvent, firstEvent)
+        }
         change(provider) { row in
             row.answer = Self.average(row.answer, span)
-            row.told = (firstEvent, now)
+            row.busy = row.busy?.adding(isBusy, oneIn: 4) ?? Share(thousandths: isBusy ? 1_000 : 0)
             row.refusesUntil = nil
-            if position == 0 { row.firstEvent = Self.average(row.firstEvent, firstEvent) }
+            if isBusy {
+                row.wait = Self.average(row.wait, wait)
+            } else {
+                row.firstEvent = Self.average(row.firstEvent, firstEvent)
+            }
         }
     }
 
@@ -80,17 +102,16 @@ struct Conduct {
 
     // MARK: What to expect
 
-    /// How long until the first event, if this provider is asked now.
-    func expected(_ candidate: CallCandidate, at now: Instant) -> Duration {
+    /// How long until the first event, if this provider is asked now: as it was at some time.
+    func guess(
+        _ candidate: CallCandidate, _ generator: inout Generator, at now: Instant
+    ) -> Duration {
         let row = rows[candidate.id] ?? Row()
         var span = row.answer ?? candidate.roundTrip ?? config.roundTripUnknown
         span += row.firstEvent ?? candidate.offer?.firstToken ?? config.firstEventUnknown
-        if let told = row.told {
-            span += max(.zero, told.wait - (row.firstEvent ?? .zero) - (now - told.at))
-        } else if let offer = candidate.offer, offer.slotsFree == 0 {
-            let before = Int64(offer.queued) + 1
-            span += config.serviceUnknown * before / Int64(max(1, offer.slots))
-        }
+        // A quarter of what all are like: one that was full once, or three times, need not be now.
+        let busy = (row.busy ?? usualBusy).thousandths * 3 + usualBusy.thousandths
+        if generator.below(4_000) < busy { span += row.wait ?? usualWait }
         if let until = row.refusesUntil { span += max(.zero, until - now) }
         return span + penalty(of: candidate.id, at: now)
     }
@@ -125,6 +146,21 @@ struct Conduct {
     private static func average(_ old: Duration?, _ new: Duration) -> Duration {
         guard let old else { return new }
         return old + (new - old) / 4
+    }
+}
+
+/// A moving average of yes and no.
+struct Share {
+    var thousandths: Int
+
+    mutating func add(_ yes: Bool, oneIn n: Int) {
+        thousandths += ((yes ? 1_000 : 0) - thousandths) / n
+    }
+
+    func adding(_ yes: Bool, oneIn n: Int) -> Share {
+        var out = self
+        out.add(yes, oneIn: n)
+        return out
     }
 }
 

@@ -113,7 +113,12 @@ extension CallRequest {
         self.priceMax = TokenPrice(
             input: question.inputPriceMax ?? priceMax.input,
             output: question.outputPriceMax ?? priceMax.output)
-        conversation = question.conversation.flatMap(Hex.decode).flatMap { Bits256($0) }
+        if let digits = question.conversation {
+            conversation = Hex.decode(digits).flatMap { Bits256($0) }
+            guard conversation != nil else {
+                throw FailureReport(.usage, "a conversation is 64 hexadecimal digits")
+            }
+        }
         guard let provider = question.provider else { return }
         self.provider = PeerID(provider)
         guard self.provider != nil else {

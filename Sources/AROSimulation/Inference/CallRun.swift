@@ -3,89 +3,46 @@
 ///
 /// Providers differ in speed, slots and distance; calls come as a Poisson process from all other
 /// nodes at a share of what all providers together can serve. The same calls, with the same lengths
-/// of answers, are routed by the node itself, by chance, or by an oracle that knows every queue and
-/// every length and each round trip: both of the latter through the node's own machinery, by
-/// demanding a provider.
+/// of answers, are routed by the node itself, by chance, or by an oracle (`CallRun+Oracles.swift`): all
+/// but the first through the node's own machinery, by demanding a provider. So all pay the same:
+/// a handshake where no session is open, half a round trip to the provider, the time to its first
+/// token, and half a round trip back.
 
 import AROInference
 import ARONode
 import AROPrimitives
 import AROWire
 
-/// Who chooses the provider of each call.
-public enum CallPolicy: String, Hashable, Sendable, CaseIterable { case node, random, oracle }
-
-public struct CallScenario: Hashable, Sendable {
-    public var seed: UInt64 = 1
-    public var nodes = 1_000
-    public var providers = 100
-    public var policy = CallPolicy.node
-    /// Arrivals, as a share of what all providers can serve, in hundredths.
-    public var loadPercent: Int64 = 80
-    /// Providers that die at even times while calls are made, in hundredths.
-    public var deathsPercent = 0
-    /// How long calls are made, and how much of it is not measured.
-    public var span = Duration.seconds(120)
-    public var warmUp = Duration.seconds(20)
-    public var deadline = Duration.seconds(60)
-    public var queueMax = 64
-    /// Of each kind there are as many: fast and slow ones, with few and many slots.
-    public var tokenTimes: [Duration] = [.milliseconds(10), .milliseconds(20), .milliseconds(40)]
-    public var slots = [1, 2, 4]
-    public var roundTrip = RoundTrip.uniform(.milliseconds(20), .milliseconds(200))
-
-    public init() {}
-}
-
-public struct CallReport: Hashable, Sendable, CustomStringConvertible {
-    public var policy: CallPolicy
-    public var calls = 0
-    public var completed = 0
-    /// Ended with a stated reason within the deadline.
-    public var failed = 0
-    /// Neither: there must be none.
-    public var lost = 0
-    public var interruptions = 0
-    public var p50 = Duration.zero
-    public var p95 = Duration.zero
-    public var p99 = Duration.zero
-    public var attempts: UInt64 = 0
-    public var hedges: UInt64 = 0
-    /// Reasons of failures, in the order of their first appearance.
-    public var reasons: [String] = []
-    public var trace: UInt64 = 0
-
-    public var description: String {
-        "\(policy.rawValue): \(calls) calls, \(completed) completed, \(failed) failed, "
-            + "\(lost) lost, \(interruptions) interrupted; first token p50 "
-            + "\(p50.nanoseconds / 1_000_000) ms, p95 \(p95.nanoseconds / 1_000_000) ms, p99 "
-            + "\(p99.nanoseconds / 1_000_000) ms; \(attempts) attempts, \(hedges) hedges"
-            + (reasons.isEmpty ? "" : "\n  " + reasons.joined(separator: "\n  "))
-    }
-}
-
 public struct CallRun: ~Copyable {
-    private struct Provider {
+    struct Provider {
         let node: Int
+        let id: PeerID
         let server: ModelServer
         let slots: Int
-        /// When each slot is free, as the oracle knows.
+        /// When each slot is free, as the clairvoyant knows.
         var freeAt: [Instant]
+        /// Calls that an oracle has sent there.
+        var assigned: UInt64 = 0
     }
 
     private struct Made {
         let node: Int
         let at: Instant
         let isMeasured: Bool
-        var firstAfter: Duration?
+        /// Providers with whom the caller had a session.
+        let connected: [Int]
+        /// Who took it last, and behind how many it was at first.
+        var provider: PeerID?
+        var position: Int?
+        var hasOutput = false
     }
 
     private let scenario: CallScenario
-    private var world: World<MessageNode>
+    var world: World<MessageNode>
     private var chance: Generator
-    private var providers: [Provider] = []
+    var providers: [Provider] = []
     private var made: [RequestID: Made] = [:]
-    private var firsts: [Duration] = []
+    private var firsts: [FirstToken] = []
     private var report: CallReport
     private var callNumber: UInt64 = 0
     private static let model = "model"
@@ -108,12 +65,8 @@ public struct CallRun: ~Copyable {
         serve()
         makeCalls()
         report.lost = made.values.count { $0.isMeasured }
-        firsts.sort()
-        if !firsts.isEmpty {
-            report.p50 = firsts[firsts.count / 2]
-            report.p95 = firsts[firsts.count * 95 / 100]
-            report.p99 = firsts[firsts.count * 99 / 100]
-        }
+        firsts.sort { $0.total < $1.total }
+        report.measure(firsts)
         for node in 0..<scenario.nodes {
             let counters = world.withResident(node) { $0.callCounters }
             report.attempts += counters?.attempts ?? 0
@@ -124,15 +77,20 @@ public struct CallRun: ~Copyable {
     }
 
     private mutating func join() {
-        world.addNode()
+        addNode()
         for i in 1..<scenario.nodes {
             let at = Instant.origin + Self.joinSpan * Int64(i) / Int64(scenario.nodes)
             while world.advance(to: at) != nil {}
-            let node = world.addNode()
+            let node = addNode()
             _ = world.request(.join([world.address(of: chance.below(i))]), of: node)
         }
         let settled = world.now + Self.joinSpan
         while world.advance(to: settled) != nil {}
+    }
+
+    @discardableResult private mutating func addNode() -> Int {
+        guard case .regions(let matrix) = scenario.roundTrip else { return world.addNode() }
+        return world.addNode(region: chance.below(matrix.names.count))
     }
 
     private mutating func serve() {
@@ -147,7 +105,8 @@ public struct CallRun: ~Copyable {
             world.setModelServer(server, of: node)
             providers.append(
                 Provider(
-                    node: node, server: server, slots: slots,
+                    node: node, id: world.withResident(node) { $0.id }!, server: server,
+                    slots: slots,
                     freeAt: Array(repeating: .origin, count: slots)))
             let model = ServedModel(name: Self.model, slots: slots, queueMax: scenario.queueMax)
             _ = world.request(.serve([model]), of: node)
@@ -221,51 +180,26 @@ public struct CallRun: ~Copyable {
         let drawn = chance.below(providers.count)
         switch scenario.policy {
         case .node: break
-        case .random: request.provider = id(of: drawn)
-        case .oracle: request.provider = id(of: best(for: node, body))
+        case .random: request.provider = providers[drawn].id
+        case .oracle: request.provider = providers[shortest(for: node)].id
+        case .clairvoyant: request.provider = providers[soonest(for: node, body)].id
         }
+        let connected = providers.indices.filter { isConnected(node, to: $0) }
         let id = world.request(.call(request), of: node)
-        made[id] = Made(node: node, at: world.now, isMeasured: isMeasured)
+        made[id] = Made(node: node, at: world.now, isMeasured: isMeasured, connected: connected)
         if isMeasured { report.calls += 1 }
-    }
-
-    private func id(of provider: Int) -> PeerID? {
-        world.withResident(providers[provider].node) { $0.id }
-    }
-
-    /// The provider at which this call has its first token soonest, by all there is to know.
-    private mutating func best(for node: Int, _ body: [UInt8]) -> Int {
-        var best = 0
-        var soonest = Instant.distantFuture
-        for (i, provider) in providers.enumerated() where world.isRunning(provider.node) {
-            let first =
-                start(i, node) + provider.server.promptTime
-                + world.roundTrip(node, provider.node) / 2
-            if first < soonest { (best, soonest) = (i, first) }
-        }
-        let (slot, _) = providers[best].freeAt.enumerated().min { $0.element < $1.element }!
-        let server = providers[best].server
-        let tokens = world.answerLength(of: body, mean: server.tokensMean)
-        providers[best].freeAt[slot] =
-            start(best, node) + server.promptTime
-            + server.tokenTime * Int64(tokens)
-        return best
-    }
-
-    /// When a call of a node would begin to run.
-    private func start(_ i: Int, _ node: Int) -> Instant {
-        max(
-            world.now + world.roundTrip(node, providers[i].node) / 2, providers[i].freeAt.min()!)
     }
 
     private mutating func told(_ event: CallEvent, _ id: RequestID, _ node: Int) {
         guard let call = made[id] else { return }
         switch event {
-        case .accepted: break
+        case .accepted(let provider, let position):
+            made[id]!.provider = provider
+            made[id]!.position = call.position ?? position
         case .output(let bytes):
-            if call.firstAfter == nil {
-                made[id]!.firstAfter = world.now - call.at
-                if call.isMeasured { firsts.append(world.now - call.at) }
+            if !call.hasOutput {
+                made[id]!.hasOutput = true
+                if call.isMeasured { firstTold(call) }
             }
             _ = world.request(.consumed(id, bytes.count), of: node)
         case .interrupted:
@@ -277,6 +211,16 @@ public struct CallRun: ~Copyable {
         case .finished: ended(id, call, nil)
         case .failed(let failure): ended(id, call, failure)
         }
+    }
+
+    private mutating func firstTold(_ call: Made) {
+        guard let p = providers.firstIndex(where: { $0.id == call.provider }) else { return }
+        var first = FirstToken(total: world.now - call.at)
+        first.roundTrip = world.roundTrip(call.node, providers[p].node)
+        first.handshake = call.connected.contains(p) ? .zero : first.roundTrip
+        first.prompt = providers[p].server.promptTime
+        first.isQueued = call.position ?? 0 > 0
+        firsts.append(first)
     }
 
     private mutating func ended(_ id: RequestID, _ call: Made, _ failure: CallFailure?) {

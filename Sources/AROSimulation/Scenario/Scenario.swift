@@ -101,6 +101,8 @@ public struct Scenario: Hashable, Sendable {
         public var hostility: Hostility?
         /// Where it joins otherwise than the rest.
         public var join: JoinPlan?
+        /// Where its nodes have models.
+        public var serves: ServingPlan?
     }
 
     public struct JoinPlan: Hashable, Sendable {
@@ -143,6 +145,8 @@ public struct Scenario: Hashable, Sendable {
             /// A subscriber posts this many bytes to the topic; with one sender always the same, as
             /// long as it runs.
             case broadcast(size: Int, hasOneSender: Bool)
+            /// Somebody calls a model, and gives up after the deadline.
+            case call(model: String, deadline: Duration)
         }
 
         public var kind: Kind
@@ -150,6 +154,9 @@ public struct Scenario: Hashable, Sendable {
         /// The requests are spread evenly over this span, from ``at`` on.
         public var over = Duration.zero
         public var times = 1
+        /// The requests come at moments drawn from the span, as of many who know nothing of each
+        /// other (a Poisson process of known count), instead of evenly.
+        public var isPoisson = false
         /// Who asks: a group's name, or nil for anyone.
         public var from: String?
         /// Every node of the group asks once, when it has joined and ``at`` has come.

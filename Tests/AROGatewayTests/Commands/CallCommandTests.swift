@@ -1,4 +1,5 @@
 import AROBackend
+import AROInference
 import AROPrimitives
 import ARORuntime
 import AROWire
@@ -70,6 +71,49 @@ import Testing
                 "receipts", "verify", file, "--caller", "\(provider.face.node.id)",
             ])
             #expect(try await other.status() == 5)
+        }
+    }
+
+    @Test("of several receipts under one key all are shown, and one is written that is named")
+    func sharedKey() async throws {
+        try await network(hello) { caller, home, provider in
+            let second = try await home.face("second-caller", bootstrap: provider.face)
+            while try await second.node.models().isEmpty {
+                try await Task.sleep(for: .milliseconds(20))
+            }
+            for node in [caller.node, second.node] {
+                var request = CallRequest(
+                    key: CallKey(hashing: "k"), model: "m", endpoint: .chatCompletions,
+                    isStreamed: true,
+                    body: Array(
+                        #"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#.utf8))
+                request.provider = provider.face.node.id
+                for try await _ in node.call(request) {}
+            }
+            let control = try await provider.face.node.openControl()
+            let there = provider.face.node.dataDirectory
+            let file = "\(home.path)/receipt"
+            while try await provider.face.node.receipts(of: CallKey(hashing: "k")).count < 2 {
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            let show = try Child(["receipts", "show", "k", "--json"], node: there)
+            #expect(try await show.status() == 0, "\(show.complaint)")
+            #expect(show.output.split(separator: "\n").count == 2)
+            let vague = try Child(["receipts", "show", "k", "-o", file], node: there)
+            #expect(try await vague.status() == 64)
+            #expect(vague.complaint.contains("--caller"), "\(vague.complaint)")
+            #expect(vague.complaint.contains("\(second.node.id)"), "\(vague.complaint)")
+            #expect(!FileManager.default.fileExists(atPath: file))
+            let one = try Child(
+                ["receipts", "show", "k", "-o", file, "--caller", "\(second.node.id)"],
+                node: there)
+            #expect(try await one.status() == 0, "\(one.complaint)")
+            let verify = try Child([
+                "receipts", "verify", file, "--caller", "\(second.node.id)",
+            ])
+            #expect(try await verify.status() == 0, "\(verify.complaint)")
+            await control.close()
+            try await second.close()
         }
     }
 

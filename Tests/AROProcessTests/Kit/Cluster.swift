@@ -51,13 +51,14 @@ final class Cluster {
     /// - Parameters:
     ///   - powerless: file modes hold for it even where root runs the tests.
     ///   - diskMiB: the size of the disk on which it keeps its chunks; nil for no limit.
+    ///   - options: more words for `aro node`.
     func start(
         _ name: String, bootstrap: NodeProcess? = nil, powerless: Bool = false,
-        diskMiB: Int? = nil
+        diskMiB: Int? = nil, options: [String] = []
     ) async throws -> NodeProcess {
         var prefix = powerless ? Trial.powerless : []
         if let diskMiB { prefix += Trial.onSmallDisk(path(name) + "/chunks", diskMiB) }
-        let node = NodeProcess(name, in: directory, prefix: prefix)
+        let node = NodeProcess(name, in: directory, prefix: prefix, options: options)
         nodes.append(node)
         try await node.start(bootstrap: bootstrap?.address)
         return node
@@ -70,6 +71,12 @@ final class Cluster {
         serial += 1
         return try await Outcome.of(
             words, output: path("c\(serial)"), input: input, environment: environment)
+    }
+
+    /// Any program, and what came of it.
+    func program(_ words: [String]) async throws -> Outcome {
+        serial += 1
+        return try await Outcome.of(Child(words, output: path("c\(serial)")))
     }
 
     /// Makes a file of these bytes and tells its path.

@@ -7,6 +7,7 @@ final class NodeProcess: Sendable {
     let name: String
     let dataDirectory: String
     private let prefix: [String]
+    private let options: [String]
     private let scratch: String
     private let state = Mutex(State())
 
@@ -17,10 +18,11 @@ final class NodeProcess: Sendable {
         var bootstrap: String?
         var address = ""
         var peer = ""
+        var gateway = ""
     }
 
-    init(_ name: String, in directory: String, prefix: [String]) {
-        (self.name, self.prefix) = (name, prefix)
+    init(_ name: String, in directory: String, prefix: [String], options: [String] = []) {
+        (self.name, self.prefix, self.options) = (name, prefix, options)
         dataDirectory = "\(directory)/\(name)"
         scratch = "\(directory)/\(name)-"
     }
@@ -28,6 +30,8 @@ final class NodeProcess: Sendable {
     /// As the ready line says it.
     var address: String { state.withLock { $0.address } }
     var peer: String { state.withLock { $0.peer } }
+    /// The URL of its gateway, where it was started with one.
+    var gateway: String { state.withLock { $0.gateway } }
     var isRunning: Bool { state.withLock { $0.child }.map { $0.ending == nil } ?? false }
     /// What it wrote to standard error since its last start.
     var log: String { state.withLock { $0.child }?.errors ?? "" }
@@ -50,19 +54,33 @@ final class NodeProcess: Sendable {
             prefix + [
                 Trial.executable, "node", "--listen", listen, "--data-dir", dataDirectory,
                 "--until-stdin-closes",
-            ] + join, output: "\(scratch)node\(start)")
+            ] + join + options, output: "\(scratch)node\(start)")
         state.withLock { $0.child = child }
+        let lineCount = options.contains("--gateway") ? 2 : 1
         try await Patience.until("the ready line of \(name)") {
             guard child.ending == nil else {
                 throw CommandFailed(description: "\(name) did not start: \(child.errors)")
             }
-            return child.output.hasSuffix("\n")
+            return child.output.count { $0 == "\n" } >= lineCount
         }
         let words = child.output.split(whereSeparator: \.isWhitespace).map(String.init)
-        guard words.count == 5, words[0] == "listening", words[1] == "on", words[3] == "as" else {
+        guard words.count >= 5, words[0] == "listening", words[1] == "on", words[3] == "as" else {
             throw CommandFailed(description: "no ready line: \(child.output)")
         }
-        state.withLock { ($0.address, $0.peer) = (words[2], words[4]) }
+        let gateway = words.count == 8 ? words[7] : ""
+        state.withLock { ($0.address, $0.peer, $0.gateway) = (words[2], words[4], gateway) }
+    }
+
+    /// What it holds in memory now, and has held at most, in KiB.
+    func resident() throws -> (now: Int, most: Int) {
+        let id = state.withLock { $0.child?.id } ?? 0
+        let lines = try String(contentsOfFile: "/proc/\(id)/status", encoding: .utf8)
+            .split(separator: "\n")
+        func kibibytes(_ key: String) -> Int {
+            let line = lines.first { $0.hasPrefix(key) }
+            return line?.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }.first ?? 0
+        }
+        return (kibibytes("VmRSS"), kibibytes("VmHWM"))
     }
 
     /// Ends it as a crash does, at once.
