@@ -29,6 +29,7 @@
 @_exported import struct AROInference.ServedModel
 @_exported import struct ARONode.MemberStatus
 @_exported import struct ARONode.ModelStatus
+@_exported import struct ARONode.MessageTally
 @_exported import struct ARONode.NodeStatus
 @_exported import struct ARONode.PeerStatus
 @_exported import enum ARONode.RequestFailure

@@ -29,6 +29,7 @@ extension Node {
         status.datagramsOut = known.datagramsOut
         status.bytesIn = known.bytesIn
         status.bytesOut = known.bytesOut
+        status.messagesOut = messagesOut
         for reason in DropReason.allCases where known[reason] > 0 {
             status.drops.append(.init(reason: reason.name, count: known[reason]))
         }

@@ -21,6 +21,8 @@ public struct Node: ~Copyable {
     var outbox = ParticipantOutbox()
     /// Writes that a stream did not take: its other side had ended it.
     var writesRefused: UInt64 = 0
+    /// Sent so far.
+    package internal(set) var messagesOut = MessageTally()
     /// The book is swept when it has grown beyond this.
     var bookSweepAt = bookFloor
 
@@ -339,6 +341,7 @@ extension Node {
     }
 
     private mutating func send(_ message: RawSpan, to peer: PeerHandle, at now: Instant) {
+        messagesOut.count(message)
         if let session = transport.session(with: book.id(peer)) {
             transport.send(message: message, on: session, at: now)
         } else {

@@ -205,6 +205,8 @@ public struct NodeStatus: Hashable, Sendable {
     public var datagramsOut: UInt64 = 0
     public var bytesIn: UInt64 = 0
     public var bytesOut: UInt64 = 0
+    /// Unreliable messages that were given to sessions.
+    public var messagesOut = MessageTally()
     /// What was dropped and why, by stable names, in the order of the names.
     public var drops: [Drop] = []
 

@@ -7,3 +7,13 @@ extension Array {
         capacity == 0 ? 0 : 32 + capacity * MemoryLayout<Element>.stride
     }
 }
+
+extension Array {
+    /// What its elements take in line: unlike ``heapByteCount`` the same on every machine.
+    package var heldByteCount: Int { count * MemoryLayout<Element>.stride }
+
+    /// Shows where the elements lie, to be fetched ahead; nothing where there are none.
+    package func lend(to body: (UnsafeRawBufferPointer) -> Void) {
+        if !isEmpty { withUnsafeBytes { body($0) } }
+    }
+}

@@ -21,16 +21,47 @@ struct SweepPart {
         let points = plan.points.filter { $0.number % count == number }
         let runs = try plan.play(points, jobs: jobs, keepingIn: nil)
         guard runs.count == points.count else { throw ExitCode(130) }
-        let data = try JSONEncoder().encode(
-            Self.Result(axes: plan.sweep.axes.map(\.path), runs: runs))
+        let data = try JSONEncoder().encode(Self.Result(program: .current, runs: runs))
         let url = URL(fileURLWithPath: out).appendingPathComponent("\(number).json")
         try data.write(to: url, options: .atomic)
         print("part \(number) of \(count): \(runs.count) runs")
     }
 
     struct Result: Codable {
-        var axes: [String]
+        var program: Manifest.Program
         var runs: [SweepRun]
+    }
+}
+
+/// `sweep.json`: what the command line said beside the scenario, for who merges.
+private struct SweepOrder: Codable {
+    static let name = "sweep.json"
+
+    /// Pairs of path and value.
+    var settings: [[String]]
+    var seeds: String?
+
+    init(_ plan: SweepPlan) {
+        settings = plan.settings.map { [$0.path, $0.value] }
+        seeds = plan.seeds
+    }
+
+    var file: RunFile {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let data = (try? encoder.encode(self)) ?? Data()
+        return RunFile(Self.name, String(decoding: data, as: UTF8.self) + "\n")
+    }
+
+    /// The sweep that a folder was written for.
+    static func plan(of folder: String) throws -> SweepPlan {
+        let text = try ScenarioFile.read("\(folder)/\(name)")
+        guard let order = try? JSONDecoder().decode(SweepOrder.self, from: Data(text.utf8)),
+            order.settings.allSatisfy({ $0.count == 2 })
+        else { throw Complaint("\(folder)/\(name): not what 'sweep --slurm' wrote") }
+        return try SweepPlan(
+            ScenarioFile("\(folder)/scenario.yaml"),
+            order.settings.map { Scenario.Setting($0[0], $0[1]) }, seeds: order.seeds)
     }
 }
 
@@ -43,7 +74,8 @@ struct SlurmJob {
 
     init(_ plan: SweepPlan, out: String) { (self.plan, self.out) = (plan, out) }
 
-    private var count: Int { min(plan.points.count, Self.partsMax) }
+    static func count(of plan: SweepPlan) -> Int { min(plan.points.count, partsMax) }
+    private var count: Int { Self.count(of: plan) }
 
     /// Writes the folder of the job, and submits it.
     func submit() throws {
@@ -51,19 +83,22 @@ struct SlurmJob {
         let path = folder.url.path
         try folder.write(
             [
-                RunFile("scenario.yaml", plan.file.text), RunFile("job.sh", script(path)),
+                RunFile("scenario.yaml", plan.file.text), SweepOrder(plan).file,
+                RunFile("job.sh", script(path)),
                 RunFile("parts/README", "Each file is what one job of the array has played.\n"),
             ] + plan.scenario.inputs.map { RunFile(Scenario.inputPath($0.name), $0.text) })
         print("\(path)/job.sh: \(plan.points.count) runs in \(count) jobs")
+        fflush(nil)
         let submission = Process()
         submission.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         submission.arguments = ["sbatch", "\(path)/job.sh"]
         try submission.run()
         submission.waitUntilExit()
         guard submission.terminationStatus == 0 else {
-            throw Complaint("sbatch did not take it; 'sbatch \(path)/job.sh' tries again")
+            throw Complaint(
+                "not submitted; where Slurm is, sbatch \(quoted(path + "/job.sh")) does it")
         }
-        print("when it is done: aro-sim merge \(out)")
+        print("when it is done: aro-sim merge \(quoted(out))")
     }
 
     private func script(_ path: String) -> String {
@@ -74,17 +109,27 @@ struct SlurmJob {
         if let seeds = plan.seeds { arguments.append("--seeds \(quoted(seeds))") }
         return """
             #!/bin/sh
-            #SBATCH --job-name=\(plan.scenario.name)
+            #SBATCH --job-name=\(jobName)
             #SBATCH --array=0-\(count - 1)
             #SBATCH --ntasks=1
             #SBATCH --cpus-per-task=1
-            #SBATCH --output=\(path)/parts/%a.log
-            # runs: \(plan.points.count)
+            #SBATCH --output="\(directive(path))/parts/%a.log"
             exec \(quoted(program)) sweep \(quoted(path + "/scenario.yaml")) --jobs 1 \\
                 --part "$SLURM_ARRAY_TASK_ID/\(count)" --out \(quoted(path + "/parts")) \
             \(arguments.joined(separator: " "))
 
             """
+    }
+
+    /// Slurm reads its lines like a shell that knows no more than this.
+    private var jobName: String {
+        String(plan.scenario.name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" })
+    }
+
+    /// A path in double quotes, in which Slurm puts numbers for letters behind `%`.
+    private func directive(_ path: String) -> String {
+        path.replacingOccurrences(of: "%", with: "%%")
+            .replacingOccurrences(of: "\"", with: "\\\"")
     }
 
     private func quoted(_ text: String) -> String {
@@ -100,39 +145,45 @@ struct Merge: ParsableCommand {
     var folder: String
 
     func run() throws {
-        let parts = URL(fileURLWithPath: folder).appendingPathComponent("parts")
-        let names = try FileManager.default.contentsOfDirectory(atPath: parts.path)
-        var axes: [String] = []
-        var runs: [SweepRun] = []
-        for name in names.filter({ $0.hasSuffix(".json") }).sorted() {
-            let data = try Data(contentsOf: parts.appendingPathComponent(name))
-            guard let part = try? JSONDecoder().decode(SweepPart.Result.self, from: data) else {
-                throw Complaint("\(parts.path)/\(name): not a part of a sweep")
-            }
-            axes = part.axes
-            runs += part.runs
-        }
-        let wanted = try Self.runCount(folder)
-        guard Set(runs.map(\.point)).count == wanted, runs.count == wanted else {
-            throw Complaint(
-                "\(folder): \(runs.count) of \(wanted) runs are there; see parts/*.log for the others"
-            )
-        }
-        let table = SweepTable(axes.map { Sweep.Axis(path: $0) }, runs)
-        for file in table.files {
+        let plan = try SweepOrder.plan(of: folder)
+        let parts = try self.parts()
+        let runs = parts.flatMap(\.runs)
+        try complain(plan, runs)
+        guard let program = parts.first?.program,
+            parts.allSatisfy({ $0.program.sha256 == program.sha256 })
+        else { throw Complaint("\(folder): its parts were played by different programs") }
+        for file in plan.files(runs, by: program) {
             let url = URL(fileURLWithPath: folder).appendingPathComponent(file.name)
+            try FileManager.default.createDirectory(
+                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
             try Data(file.text.utf8).write(to: url, options: .atomic)
-            print(url.path)
         }
+        print(plan.summary(runs))
         if !runs.allSatisfy(\.passed) { throw ExitCode(1) }
     }
 
-    /// How many runs the job was written for.
-    private static func runCount(_ folder: String) throws -> Int {
-        let script = try ScenarioFile.read(folder + "/job.sh")
-        guard let line = script.split(separator: "\n").first(where: { $0.hasPrefix("# runs: ") }),
-            let count = Int(line.dropFirst("# runs: ".count))
-        else { throw Complaint("\(folder)/job.sh does not say how many runs there are") }
-        return count
+    private func parts() throws -> [SweepPart.Result] {
+        let place = URL(fileURLWithPath: folder).appendingPathComponent("parts")
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: place.path)) ?? []
+        return try names.filter { $0.hasSuffix(".json") }.sorted().map { name in
+            let data = try Data(contentsOf: place.appendingPathComponent(name))
+            guard let part = try? JSONDecoder().decode(SweepPart.Result.self, from: data) else {
+                throw Complaint("\(place.path)/\(name): not a part of a sweep")
+            }
+            return part
+        }
+    }
+
+    /// About runs that are not there, by the jobs that owe them.
+    private func complain(_ plan: SweepPlan, _ runs: [SweepRun]) throws {
+        let count = SlurmJob.count(of: plan)
+        let there = Set(runs.map(\.point))
+        let missing = Set(
+            plan.points.map(\.number).filter { !there.contains($0) }.map { $0 % count })
+        guard !missing.isEmpty || runs.count != plan.points.count else { return }
+        let jobs = missing.sorted().map(String.init).joined(separator: ",")
+        throw Complaint(
+            "\(folder): \(there.count) of \(plan.points.count) runs are there; see parts/*.log for "
+                + "the others, and play them again by: sbatch --array=\(jobs) \(folder)/job.sh")
     }
 }

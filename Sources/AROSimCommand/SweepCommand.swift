@@ -1,5 +1,4 @@
-/// `sweep`: one scenario with many values and seeds; `merge`: the parts of a sweep that many machines
-/// played.
+/// `sweep`: one scenario with many values and seeds.
 
 import AROSimulation
 import ArgumentParser
@@ -124,16 +123,16 @@ struct SweepPlan {
             settings: settings + point.settings, out: folder.map { "\($0)/\(point.number)" })
     }
 
-    func files(_ runs: [SweepRun]) -> [RunFile] {
-        SweepTable(sweep.axes, runs).files + [manifest(runs.count)]
+    func files(_ runs: [SweepRun], by program: Manifest.Program = .current) -> [RunFile] {
+        SweepTable(sweep.axes, runs).files + [manifest(runs.count, program)]
             + [RunFile("scenario.resolved.yaml", scenario.resolved)]
             + scenario.inputs.map { RunFile(Scenario.inputPath($0.name), $0.text) }
     }
 
-    private func manifest(_ count: Int) -> RunFile {
+    private func manifest(_ count: Int, _ program: Manifest.Program) -> RunFile {
         let manifest = SweepManifest(
             name: scenario.name, axes: sweep.axes.map(\.path), runs: count,
-            whole: count == points.count, program: .current)
+            whole: count == points.count, program: program)
         return manifest.file
     }
 

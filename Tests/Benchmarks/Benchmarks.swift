@@ -5,11 +5,12 @@
 ///     swift run -c release aro-bench lookups [--nodes 100]
 ///     swift run -c release aro-bench idle
 ///     swift run -c release aro-bench members [--nodes 50] [--kills 20]
+///     swift run -c release aro-bench calibrate [--nodes 50] [--delay 25]
 ///     swift run -c release aro-bench calls [--streams 64] [--backend URL --model NAME]
 ///
 /// Nodes run in this process, each on its own loop thread with its own sockets and store, so that
-/// what is measured is theirs alone (but for `members`, where each is a process of `aro`); figures
-/// are printed one a line.
+/// what is measured is theirs alone (but for `members` and `calibrate`, where each is a process);
+/// figures are printed one a line.
 
 import ARO
 import ArgumentParser
@@ -22,6 +23,7 @@ struct Benchmarks: AsyncParsableCommand {
         commandName: "aro-bench", abstract: "Measures real nodes on loopback.",
         subcommands: [
             Transfer.self, Latency.self, Lookups.self, Idle.self, Members.self, Calls.self,
+            Calibrate.self, CalibratedNode.self,
         ])
 }
 

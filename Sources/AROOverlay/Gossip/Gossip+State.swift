@@ -1,12 +1,8 @@
-/// What gossip and the DHT keep, in bytes of what their tables hold. Unlike what they weigh on the
+/// What gossip keeps, in bytes of what their tables hold. Unlike what they weigh on the
 /// heap, the same on every machine: experiments compare it.
 
 import AROPrimitives
 import AROWire
-
-extension Array {
-    fileprivate var heldByteCount: Int { count * MemoryLayout<Element>.stride }
-}
 
 extension Gossip {
     /// Directory, views, and watches; each statement in full, though simulated nodes share them.
@@ -24,13 +20,4 @@ extension Statement {
         MemoryLayout<Announcement>.size + bytes.heldByteCount
             + announcement.offer.addresses.heldByteCount + announcement.offer.models.heldByteCount
     }
-}
-
-extension Kademlia {
-    /// The routing table, and members heard of.
-    package var stateByteCount: Int { table.stateByteCount + heard.peers.heldByteCount }
-}
-
-extension RoutingTable {
-    fileprivate var stateByteCount: Int { entries.heldByteCount + spares.heldByteCount }
 }

@@ -31,24 +31,3 @@ extension Gossip {
         membership.active.lend(to: body)
     }
 }
-
-extension Kademlia {
-    package func weigh(_ add: (StaticString, Int) -> Void) {
-        add("routing table", table.heapByteCount)
-        add(
-            "other Kademlia",
-            heard.peers.heapByteCount + rates.heapByteCount + requests.pending.heapByteCount
-                + operations.heapByteCount)
-    }
-
-    package mutating func forEachHotBuffer(_ body: (UnsafeRawBufferPointer) -> Void) {
-        requests.pending.lend(to: body)
-        operations.lend(to: body)
-    }
-}
-
-extension Array {
-    fileprivate func lend(to body: (UnsafeRawBufferPointer) -> Void) {
-        if !isEmpty { withUnsafeBytes { body($0) } }
-    }
-}

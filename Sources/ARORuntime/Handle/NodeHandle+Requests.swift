@@ -45,6 +45,9 @@ extension NodeHandle {
         }
     }
 
+    /// Everything that the node replies to a request; for who measures.
+    package func replies(to request: Request) -> AsyncStream<Reply> { loop.replies(to: request) }
+
     /// Brings content into this node's store. The last element is the finished state.
     ///
     /// - Throws: `FetchFailure` or `RequestFailure`.

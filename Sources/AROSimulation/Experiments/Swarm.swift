@@ -26,7 +26,7 @@ private struct Swarm {
 
     private enum Kind: CaseIterable {
         case kill, restart, pause, slow, isolate, partition, move, loss, clog, clogLinks, skew
-        case partitionOneWay
+        case partitionOneWay, stop, swizzle, stall, disk
     }
 
     init(_ scenario: Scenario, _ chance: Generator) {
@@ -70,13 +70,19 @@ private struct Swarm {
             let share = Chance(partsPerMillion: 10_000 * (1 + chance.below(50)))
             return .partition([share], lasting: span)
         case .move: return .move(few(max: 20))
+        case .stop: return .stop(few(max: 10))
+        case .swizzle:
+            return .swizzleClog(few(max: 30), over: span / 4, lasting: span / 2)
+        case .stall: return stall(span)
+        case .disk: return .disk(few(max: 30), diskFault(), lasting: span)
         case .clog: return .clog(few(max: 20), lasting: span)
         case .clogLinks:
             return .clogLinks(
                 Chance(partsPerMillion: 1_000 * (1 + chance.below(100))), lasting: span)
         case .skew:
             let rate = Int64(chance.below(2_001)) - 1_000
-            return .skew(few(max: 30), partsPerMillion: rate, offset: .zero, lasting: span)
+            let offset = whole(chance.between(.zero, Self.offsetMax * 2)) - Self.offsetMax
+            return .skew(few(max: 30), partsPerMillion: rate, offset: offset, lasting: span)
         case .partitionOneWay:
             let modes: [PartitionMode] = [.uniformSize, .uniformPartition, .isolateOne]
             return .partitionBy(
@@ -87,6 +93,26 @@ private struct Swarm {
                 lasting: span)
         }
     }
+
+    private mutating func stall(_ span: Duration) -> Scenario.Fault.Kind {
+        let longest = whole(chance.between(.milliseconds(128), .seconds(8)))
+        return .stall(
+            few(max: 20),
+            Scenario.Doublings(first: .milliseconds(64), last: longest).cut(to: span),
+            apart: Scenario.Doublings(first: .milliseconds(1), last: .seconds(4)), lasting: span)
+    }
+
+    /// Those that pass. What a disk has lost is lost, and no network can heal that.
+    private mutating func diskFault() -> DiskFault {
+        switch chance.below(3) {
+        case 0: .full
+        case 1: .failing
+        default: .slow(whole(chance.between(.milliseconds(5), .milliseconds(500))))
+        }
+    }
+
+    /// A guess: a clock that somebody set by hand. Ten minutes are forgiven (decision 4).
+    private static let offsetMax = Duration.minutes(1)
 
     /// Up to so many per cent of all.
     private mutating func few(max: Int) -> Scenario.Members {

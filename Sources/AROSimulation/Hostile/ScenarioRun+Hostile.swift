@@ -55,7 +55,7 @@ extension ScenarioRun where Resident: ~Copyable {
 
     /// What hostile nodes hold of the tables of honest ones, and of their victims'.
     mutating func hostileMetrics() -> [Metric] {
-        guard !hostileNodes.isEmpty else { return [] }
+        guard !hostileNodes.isEmpty else { return disjointPathMetrics }
         var draws = world.seeds.generator("hostile measures")
         var honest = (0..<world.nodeCount).filter { world.isRunning($0) && !world.isHostile($0) }
         draws.shuffle(&honest)
@@ -71,7 +71,7 @@ extension ScenarioRun where Resident: ~Copyable {
             out.append(Metric("neighbourhood_share", .share, neighbourhood(of: key, victim)))
         }
         out.append(Metric("forged_accepted", .count, Double(gossip.forged)))
-        return out
+        return out + disjointPathMetrics
     }
 
     /// Tables that are looked at: enough for a mean within a few per cent.

@@ -59,7 +59,8 @@ enum MetricCatalogue {
     private static let spreads = [
         "join_latency", "publish_latency", "lookup_latency", "time_to_first_provider",
         "find_latency",
-        "fetch_latency", "delivery_latency", "first_detection", "detection", "full_dissemination",
+        "fetch_latency", "call_latency", "first_token", "delivery_latency", "first_detection",
+        "detection", "full_dissemination",
     ]
 
     private static let plain: [(String, MetricUnit)] = [
@@ -68,15 +69,18 @@ enum MetricCatalogue {
         ("lookups", .count), ("lookup_success_rate", .share), ("providers_per_lookup", .number),
         ("lookup_hops_mean", .number), ("lookup_hops_max", .number), ("lookup_rpcs", .number),
         ("fetches", .count), ("fetch_success_rate", .share),
+        ("calls", .count), ("call_success_rate", .share), ("call_interruptions", .count),
         ("finds", .count), ("find_success_rate", .share), ("departures", .count),
         ("hostile_table_share", .share), ("victim_table_share", .share),
         ("neighbourhood_share", .share), ("forged_accepted", .count), ("nat_drops", .count),
-        ("seeder_share", .share),
+        ("seeder_share", .share), ("disjoint_paths_form", .share), ("find_to_form", .number),
         ("datagrams_per_node", .number), ("bytes_per_node", .bytes),
         ("datagrams_per_node_per_second", .number), ("datagrams_sent", .count),
         ("datagrams_lost", .count), ("queue_drops", .count), ("oversized_drops", .count),
         ("partition_drops", .count), ("unreachable_drops", .count), ("table_fill", .number),
         ("nodes_running", .count), ("bytes_per_node_per_second", .bytes), ("deliveries", .count),
+        ("messages_kademlia", .count), ("messages_membership", .count),
+        ("messages_announcement", .count), ("messages_topic", .count),
         ("requests_skipped", .count), ("requests_unfinished", .count), ("events", .count),
         ("epidemic_takeoff_fN", .share), ("epidemic_reach_fN", .share),
         ("epidemic_reach_error_fN", .share), ("epidemic_last_hop_fN", .number),
@@ -102,10 +106,13 @@ enum MetricCatalogue {
     /// Of windows, beside spreads and state.
     private static let perWindow = [
         "nodes_running", "joins", "publishes", "lookups", "lookup_success_rate", "fetches",
-        "fetch_success_rate", "datagrams_per_node_per_second", "bytes_per_node_per_second",
+        "fetch_success_rate", "calls", "call_success_rate", "datagrams_per_node_per_second",
+        "bytes_per_node_per_second",
         "events", "deliveries", "detections", "false_positives",
     ]
-    private static let perWindowSpreads = ["lookup_latency", "fetch_latency", "delivery_latency"]
+    private static let perWindowSpreads = [
+        "lookup_latency", "fetch_latency", "call_latency", "delivery_latency",
+    ]
 
     /// What only who sees into all nodes can tell.
     private static let state = [

@@ -51,6 +51,7 @@ extension ScenarioRun where Resident: ~Copyable {
             ("join_latency", tally.join.latency), ("publish_latency", tally.publish.latency),
             ("lookup_latency", tally.lookup.latency), ("fetch_latency", tally.fetch.latency),
             ("time_to_first_provider", tally.firstProvider), ("find_latency", tally.find.latency),
+            ("call_latency", tally.call.latency), ("first_token", tally.firstToken),
             ("delivery_latency", gossip.deliveries), ("detection", gossip.detections),
         ]
         for (name, spread) in spreads where spread.count > 0 {

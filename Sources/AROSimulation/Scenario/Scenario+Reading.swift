@@ -105,6 +105,7 @@ extension Scenario {
     private func group(_ field: Field, _ fidelity: Fidelity) throws(ScenarioFault) -> Group {
         let section = try field.section([
             "group", "count", "share", "config", "access", "regions", "nat", "conduct", "join",
+            "serves",
         ])
         var group = Group()
         group.name = try section["group"]?.text() ?? group.name
@@ -115,6 +116,7 @@ extension Scenario {
         if let access = section["access"] { try readAccess(access, &group) }
         if let regions = section["regions"] { try readRegions(regions, &group) }
         if let nat = section["nat"] { group.nat = try natPlan(nat) }
+        if let serves = section["serves"] { group.serves = try servingPlan(serves) }
         if let conduct = section["conduct"] {
             group.hostility = try hostility(conduct, fidelity)
             guard !groups.isEmpty else { throw conduct.fault("bootstraps are honest") }

@@ -3,6 +3,9 @@
 import AROPrimitives
 
 extension Scenario {
+    /// The share of a group that takes what the others leave, so that a sweep can change one share.
+    private static let restWord = "rest"
+
     func readSize(_ section: Section, _ group: inout Group) throws(ScenarioFault) {
         switch (section["count"], section["share"]) {
         case (let count?, nil): group.count = try count.int(0...Self.nodesMax)
@@ -10,7 +13,14 @@ extension Scenario {
             guard population != nil else {
                 throw share.fault("a share of what? 'population' says how many nodes there are")
             }
-            group.share = try share.chance()
+            if try share.text() == Self.restWord {
+                guard !groups.contains(where: \.takesRest) else {
+                    throw share.fault("another group takes the rest already")
+                }
+                group.takesRest = true
+            } else {
+                group.share = try share.chance()
+            }
         case (nil, nil): throw section.field.fault("'count' is missing, or 'share'")
         case (_, let share?): throw share.fault("one of count, share is wanted")
         }
@@ -34,7 +44,11 @@ extension Scenario {
         for one in remainders.prefix(max(0, (whole + 500_000) / 1_000_000 - dealt)) {
             groups[one.group].count += 1
         }
-        for g in groups.indices { groups[g].share = nil }
+        let taken = groups.reduce(0) { $0 + ($1.share == nil ? 0 : $1.count) }
+        if let rest = groups.firstIndex(where: \.takesRest) {
+            groups[rest].count = max(0, population - taken)
+        }
+        for g in groups.indices { (groups[g].share, groups[g].takesRest) = (nil, false) }
         self.population = nil
     }
 }

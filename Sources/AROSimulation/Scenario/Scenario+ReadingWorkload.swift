@@ -5,7 +5,7 @@ import AROWire
 
 extension Scenario {
     private static let stepNames = [
-        "publish", "lookup", "find", "fetch", "subscribe", "broadcast",
+        "publish", "lookup", "find", "fetch", "subscribe", "broadcast", "call",
     ]
 
     private func broadcast(_ what: Field) throws(ScenarioFault) -> Step {
@@ -22,8 +22,17 @@ extension Scenario {
             kind: .broadcast(size: size, hasOneSender: hasOne), from: try origin(inner["from"]))
     }
 
+    private func call(_ what: Field) throws(ScenarioFault) -> Step {
+        let inner = try what.section(["model", "from", "deadline"])
+        let served = groups.compactMap(\.serves).map(\.model)
+        let model = try inner["model"].map(modelName) ?? served.first ?? ServingPlan().model
+        let deadline = try inner["deadline"]?.duration(atMost: .hours(24)) ?? .minutes(1)
+        return Step(kind: .call(model: model, deadline: deadline), from: try origin(inner["from"]))
+    }
+
     func step(_ field: Field) throws(ScenarioFault) -> Step {
-        let section = try field.section(Self.stepNames + ["at", "over", "times", "upon"])
+        let section = try field.section(
+            Self.stepNames + ["at", "over", "times", "arrivals", "upon"])
         let kinds = section.keys.filter { Self.stepNames.contains($0) }
         guard kinds.count == 1 else {
             throw field.fault("one of \(Self.stepNames.joined(separator: ", ")) is wanted")
@@ -52,6 +61,7 @@ extension Scenario {
             step = Step(kind: .subscribe(share), from: try origin(inner["from"]))
             if let times = section["times"] { throw times.fault("a node subscribes once") }
         case "broadcast": step = try broadcast(what)
+        case "call": step = try call(what)
         default:
             let inner = try what.section(["from"])
             step = Step(kind: .fetch, from: try origin(inner["from"]))
@@ -59,9 +69,12 @@ extension Scenario {
         step.at = try section.required("at").duration(atMost: duration)
         step.over = try section["over"]?.duration(atMost: duration - step.at) ?? .zero
         step.times = try section["times"]?.int(1...Self.timesMax) ?? 1
+        if let arrivals = section["arrivals"] {
+            step.isPoisson = try arrivals.choice([("poisson", true), ("even", false)])
+        }
         if let upon = section["upon"] {
             step.isUponJoin = try upon.choice([("join", true)]) as Bool
-            for key in ["over", "times"] {
+            for key in ["over", "times", "arrivals"] {
                 if let field = section[key] { throw field.fault("each node asks once, upon join") }
             }
             switch step.kind {

@@ -76,6 +76,7 @@ extension Scenario {
         if let nat = group.nat { parts.append(natText(nat)) }
         if let hostility = group.hostility { parts.append(hostilityText(hostility)) }
         if let join = group.join { parts.append(joinText(join)) }
+        if let serves = group.serves { parts.append(servingText(serves)) }
         return "{\(parts.joined(separator: ", "))}"
     }
 
@@ -92,12 +93,14 @@ extension Scenario {
             case .broadcast(let size, let hasOneSender):
                 "broadcast: {size: \(Quantity.text(bytes: Int64(size))), "
                     + "senders: \(hasOneSender ? "one" : "random"), \(from)}"
+            case .call(let model, let deadline):
+                "call: {model: \(Self.quoted(model)), deadline: \(Quantity.text(deadline)), \(from)}"
             }
         if case .subscribe = step.kind {
             return "{\(what), at: \(Quantity.text(step.at)), over: \(Quantity.text(step.over))}"
         }
         if step.isUponJoin { return "{\(what), at: \(Quantity.text(step.at)), upon: join}" }
         return "{\(what), at: \(Quantity.text(step.at)), over: \(Quantity.text(step.over)), "
-            + "times: \(step.times)}"
+            + "times: \(step.times), arrivals: \(step.isPoisson ? "poisson" : "even")}"
     }
 }

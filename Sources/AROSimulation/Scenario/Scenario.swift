@@ -84,6 +84,8 @@ public struct Scenario: Hashable, Sendable {
         public var count = 0
         /// Of the population, where the count follows from it.
         public var share: Chance?
+        /// Whether it takes what shares leave of the population.
+        public var takesRest = false
         public var settings = NodeSettings()
         public var link = AccessLink.unlimited
         /// Kept to be written again; the link holds the depths that follow from it.
@@ -99,6 +101,8 @@ public struct Scenario: Hashable, Sendable {
         public var hostility: Hostility?
         /// Where it joins otherwise than the rest.
         public var join: JoinPlan?
+        /// Where its nodes have models.
+        public var serves: ServingPlan?
     }
 
     public struct JoinPlan: Hashable, Sendable {
@@ -141,6 +145,8 @@ public struct Scenario: Hashable, Sendable {
             /// A subscriber posts this many bytes to the topic; with one sender always the same, as
             /// long as it runs.
             case broadcast(size: Int, hasOneSender: Bool)
+            /// Somebody calls a model, and gives up after the deadline.
+            case call(model: String, deadline: Duration)
         }
 
         public var kind: Kind
@@ -148,6 +154,9 @@ public struct Scenario: Hashable, Sendable {
         /// The requests are spread evenly over this span, from ``at`` on.
         public var over = Duration.zero
         public var times = 1
+        /// The requests come at moments drawn from the span, as of many who know nothing of each
+        /// other (a Poisson process of known count), instead of evenly.
+        public var isPoisson = false
         /// Who asks: a group's name, or nil for anyone.
         public var from: String?
         /// Every node of the group asks once, when it has joined and ``at`` has come.

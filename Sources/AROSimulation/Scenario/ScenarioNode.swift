@@ -11,6 +11,8 @@ public protocol ScenarioNode: Inhabitant, ~Copyable {
     var postCopies: [UInt64] { get }
     /// How many hops the post that came last had made.
     var lastPostHops: Int { get }
+    /// Unreliable messages sent in this life, by family.
+    var messagesSent: MessageTally { get }
     /// What only who sees into all nodes can tell at the end of a run.
     static func gossipMetrics(
         of world: borrowing World<Self>, _ chance: inout Generator
@@ -21,7 +23,12 @@ public protocol ScenarioNode: Inhabitant, ~Copyable {
     static func table(of node: Int, in world: borrowing World<Self>) -> [Int]?
 }
 
+extension ScenarioNode where Self: ~Copyable {
+    public var messagesSent: MessageTally { MessageTally() }
+}
+
 extension Node: ScenarioNode {
+    public var messagesSent: MessageTally { messagesOut }
     public static func world(of scenario: Scenario, _ cohorts: Cohorts) -> World<Node> {
         .ofNodes(
             seed: scenario.seed, network: scenario.network, disk: scenario.disk,
@@ -43,6 +50,14 @@ extension MessageNode: ScenarioNode {
             configuration: scenario.configuration, cohorts: cohorts)
     }
     public var postCopies: [UInt64] { commons.posts.counts }
+    public var messagesSent: MessageTally {
+        var tally = MessageTally()
+        tally.kademlia = messages.sent.kademlia.messages
+        tally.membership = messages.sent.membership.messages
+        tally.announcement = messages.sent.announcement.messages
+        tally.topic = messages.sent.topic.messages
+        return tally
+    }
     public static func gossipMetrics(
         of world: borrowing World<MessageNode>, _ chance: inout Generator
     ) -> [Metric] { world.gossipMetrics(&chance) }

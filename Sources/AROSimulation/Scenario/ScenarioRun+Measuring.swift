@@ -59,13 +59,27 @@ extension ScenarioRun where Resident: ~Copyable {
         tally.countersAtEnd = world.counters
         tally.unfinished = UInt64(requests.count)
         return tally.metrics(nodes: world.nodeCount, span: elapsed, drops: world.drops)
-            + finishedGossip().metrics
+            + messageMetrics + finishedGossip().metrics
     }
 
     /// Every metric of a finished run.
     var metricsAtEnd: [Metric] {
         tally.metrics(nodes: world.nodeCount, span: reached, drops: world.drops)
-            + gossip.metrics + attack + crowdMetrics
+            + messageMetrics + gossip.metrics + attack + crowdMetrics
+    }
+
+    /// What the nodes that run have sent in this life, by family.
+    private var messageMetrics: [Metric] {
+        var sum = MessageTally()
+        for node in 0..<world.nodeCount {
+            if let sent = world.withResident(node, { $0.messagesSent }) { sum += sent }
+        }
+        return [
+            Metric("messages_kademlia", .count, Double(sum.kademlia)),
+            Metric("messages_membership", .count, Double(sum.membership)),
+            Metric("messages_announcement", .count, Double(sum.announcement)),
+            Metric("messages_topic", .count, Double(sum.topic)),
+        ]
     }
 
     mutating func takeGraph() {

@@ -9,6 +9,7 @@ extension ScenarioRun where Resident: ~Copyable {
         let node = addNode(g, joins: joins)
         groupOf.append(g)
         watchMembers(node)
+        serve(node)
         hasJoined.append(!joins)
         guard joins else {
             // Bootstraps that nobody else led to each other would be as many networks.
@@ -58,6 +59,7 @@ extension ScenarioRun where Resident: ~Copyable {
     /// Joins again, as a node does that was restarted.
     mutating func rejoin(_ node: Int) {
         watchMembers(node)
+        serve(node)
         hasJoined[node] = false
         tally.asked(.join)
         join(node, since: world.now)

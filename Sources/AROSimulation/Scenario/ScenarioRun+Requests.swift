@@ -16,6 +16,7 @@ extension ScenarioRun where Resident: ~Copyable {
         case .subscribe(let share): subscribe(share, of: step.from, over: step.over)
         case .broadcast(let size, let hasOneSender):
             broadcast(size, hasOneSender: hasOneSender, step)
+        case .call(let model, let deadline): call(model, deadline, from: step.from)
         }
     }
 
@@ -30,7 +31,7 @@ extension ScenarioRun where Resident: ~Copyable {
                 let key = world.withResident(other, { DHTKey(peer: $0.id) })
             else { return tally.skip() }
             ask(.lookup(key), of: node, .find(other))
-        case .publish, .subscribe, .broadcast: preconditionFailure("not asked of one node")
+        case .publish, .subscribe, .broadcast, .call: preconditionFailure("not asked of one node")
         }
     }
 
@@ -116,6 +117,9 @@ extension ScenarioRun where Resident: ~Copyable {
             if isRight { tally.fetch.succeeded(after: took) }
             noteOutcome(asked, took, isRight)
         case (.fetch, .fetch(.failed)): noteOutcome(asked, took, false)
+        case (.call, .call(let event)):
+            told(event, id, &asked)
+            requests[id] = asked
         default: break
         }
         if reply.isFinal { requests[id] = nil }
@@ -169,6 +173,7 @@ struct RunRequest {
         case fetch(RunPublication)
         /// The node that is looked for.
         case find(Int)
+        case call
 
         var name: RequestKind {
             switch self {
@@ -177,6 +182,7 @@ struct RunRequest {
             case .lookup: .lookup
             case .fetch: .fetch
             case .find: .find
+            case .call: .call
             }
         }
     }

@@ -39,6 +39,7 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
     var turn: Int?
     var tally = Tally()
     var gossip = GossipTally()
+    var calls: RunCalls
     var listeners: [RequestID: RunListener] = [:]
     /// Posts whose sender was not told yet that they went.
     var posts: Set<RequestID> = []
@@ -78,6 +79,7 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         self.scenario = scenario
         cohorts = Cohorts(scenario)
         world = Resident.world(of: scenario, cohorts)
+        calls = RunCalls(groups: scenario.groups.count)
         chance = world.seeds.generator("workload")
         layOut()
     }
@@ -129,10 +131,8 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         }
         queued.reverse()
         if !queued.isEmpty { add(.startNext, at: .zero) }
-        for step in scenario.workload where !step.isUponJoin {
-            for i in 0..<step.times {
-                add(.step(step), at: step.at + step.over * Int64(i) / Int64(step.times))
-            }
+        for (i, step) in scenario.workload.enumerated() where !step.isUponJoin {
+            for time in times(of: step, number: i) { add(.step(step), at: time) }
         }
         for (i, fault) in scenario.faults.enumerated() {
             var draws = world.seeds.generator("faults", UInt64(i))
@@ -145,6 +145,14 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         for time in scenario.graphTimes { add(.graph, at: time) }
         let windows = scenario.duration.nanoseconds / scenario.window.nanoseconds
         if windows > 0 { add(.windowEnd, at: scenario.window) }
+    }
+
+    private func times(of step: Scenario.Step, number: Int) -> [Duration] {
+        guard step.isPoisson else {
+            return (0..<step.times).map { step.at + step.over * Int64($0) / Int64(step.times) }
+        }
+        var draws = world.seeds.generator("arrivals of requests", UInt64(number))
+        return (0..<step.times).map { _ in step.at + draws.between(.zero, step.over) }.sorted()
     }
 
     private mutating func joinTime(_ plan: Scenario.JoinPlan) -> Duration {

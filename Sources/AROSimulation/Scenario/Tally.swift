@@ -4,7 +4,9 @@ import AROOverlay
 import AROPrimitives
 import Histogram
 
-enum RequestKind: String, Sendable { case join, publish, lookup, find, fetch, subscribe, broadcast }
+enum RequestKind: String, Sendable {
+    case join, publish, lookup, find, fetch, subscribe, broadcast, call
+}
 
 /// Requests of one kind.
 struct RequestTally {
@@ -26,6 +28,11 @@ struct Tally {
     var lookup = RequestTally()
     var fetch = RequestTally()
     var find = RequestTally()
+    var call = RequestTally()
+    /// From a call to the first token of its answer.
+    var firstToken = Spread()
+    /// Calls whose provider was lost in the middle of the answer; each time counts.
+    var interruptions: UInt64 = 0
     var joinAttempts: UInt64 = 0
     /// To the first provider that holds what is wanted.
     var firstProvider = Spread()
@@ -54,6 +61,7 @@ struct Tally {
         case .lookup: lookup.count += 1
         case .fetch: fetch.count += 1
         case .find: find.count += 1
+        case .call: call.count += 1
         case .subscribe, .broadcast: break
         }
     }
@@ -66,6 +74,7 @@ struct Tally {
         case .lookup: lookup.count -= 1
         case .fetch: fetch.count -= 1
         case .find: find.count -= 1
+        case .call: call.count -= 1
         case .subscribe, .broadcast: break
         }
     }
@@ -130,6 +139,11 @@ struct Tally {
             out.append(Metric("lookup_rpcs", .number, mean(rpcs, searches)))
         }
         out += Self.rates("fetch", "fetches", fetch)
+        out += Self.rates("call", "calls", call)
+        if call.count > 0 {
+            out += firstToken.metrics("first_token")
+            out.append(Metric("call_interruptions", .count, Double(interruptions)))
+        }
         if tables > 0 { out.append(Metric("table_fill", .number, mean(tablePeers, tables))) }
         out.append(Metric("requests_skipped", .count, Double(skipped)))
         out.append(Metric("requests_unfinished", .count, Double(unfinished)))

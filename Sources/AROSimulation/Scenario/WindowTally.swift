@@ -10,6 +10,7 @@ struct WindowTally {
     private var lookups = RequestTally()
     private var fetches = RequestTally()
     private var finds = RequestTally()
+    private var calls = RequestTally()
 
     init(counters: WorldCounters = WorldCounters(), joins: UInt64 = 0, publishes: UInt64 = 0) {
         (self.counters, self.joins, self.publishes) = (counters, joins, publishes)
@@ -20,6 +21,7 @@ struct WindowTally {
         case .lookup: lookups.ended(after: span, succeeded: succeeded)
         case .fetch: fetches.ended(after: span, succeeded: succeeded)
         case .find: finds.ended(after: span, succeeded: succeeded)
+        case .call: calls.ended(after: span, succeeded: succeeded)
         default: break
         }
     }
@@ -33,7 +35,7 @@ struct WindowTally {
             Metric("joins", .count, Double(sums.join.successes - joins)),
             Metric("publishes", .count, Double(sums.publish.successes - publishes)),
         ] + Self.metrics("lookup", "lookups", lookups) + Self.metrics("fetch", "fetches", fetches)
-            + Self.metrics("find", "finds", finds)
+            + Self.metrics("find", "finds", finds) + Self.metrics("call", "calls", calls)
             + [
                 Metric(
                     "datagrams_per_node_per_second", .number,

@@ -199,10 +199,19 @@ private func scenario(_ churn: String, more: String = "") throws -> Scenario {
         #expect(try trace() == trace())
     }
 
+    @Test func `gaps follow the law of sessions where nothing is said`() throws {
+        let plan = try scenario("{of: peers, sessions: {exponential: 15s}}").churn[0]
+        #expect(
+            plan.rhythm
+                == .drawn(
+                    sessions: .exponential(mean: .seconds(15)),
+                    gaps: .exponential(mean: .seconds(15))))
+    }
+
     @Test(arguments: [
         ("{sessions: 1m, gaps: 1m}", "'of' is missing"),
         ("{of: peer, sessions: 1m, gaps: 1m}", "did you mean 'peers'?"),
-        ("{of: peers, sessions: 1m}", "'gaps' is missing"),
+        ("{of: peers, gaps: 1m}", "'sessions' is missing"),
         ("{of: peers, sessions: 0s, gaps: 1m}", "churn.0.sessions: less than 1ms"),
         ("{of: peers, sessions: 60, gaps: 1m}", "'60' is no time"),
         ("{of: peers, sessions: {weibul: {}}, gaps: 1m}", "did you mean 'weibull'?"),

@@ -110,6 +110,30 @@ private let work = """
         #expect(try most >= #require(report["state_bytes_mean"]?.value))
     }
 
+    @Test func `that only lie are held against the closed form of disjoint paths`() throws {
+        let report = try scenario("lie", more: "dht: {paths: 4}\n" + work).play(clock: { 0 }).report
+        let form = try #require(report["disjoint_paths_form"]?.value)
+        // 6 of the 25 others lie, and 26 nodes are 1.07 hops.
+        #expect(abs(form - 0.995) < 0.003, "\(form)")
+        let found = try #require(report["find_success_rate"]?.value)
+        #expect(report["find_to_form"]?.value == found / form)
+        let others = try scenario("{lie: 50%}", more: work).play(clock: { 0 }).report
+        #expect(others["disjoint_paths_form"] == nil)
+    }
+
+    @Test(arguments: [
+        (0.0, 3.0, 1, 1.0), (0.2, 3, 1, 0.512), (0.2, 3, 3, 0.8838), (0.2, 3, 8, 0.9968),
+        (1, 1, 8, 0),
+    ])
+    func `leave a path honest with this chance`(
+        liars: Double, hops: Double, paths: Int, chance: Double
+    ) {
+        let form = DisjointPaths.success(liars: liars, hops: hops, paths: paths)
+        #expect(abs(form - chance) < 0.0001, "\(form)")
+        #expect(DisjointPaths.hops(nodes: 20, k: 20) == 1)
+        #expect(abs(DisjointPaths.hops(nodes: 10_000, k: 20) - 2.69) < 0.01)
+    }
+
     @Test func `do not keep them in a world of datagrams either`() throws {
         let conduct = "{drop: 30%, forge: 20%, replay: 30%, delay: 100ms}"
         var run = ScenarioRun<Node>(try scenario(conduct, fidelity: "datagrams", more: work))

@@ -38,5 +38,9 @@ import Testing
         #expect(isWithin(0.03, "join_latency_p50"), "\(gap)")
         #expect(isWithin(0.03, "datagrams_per_node"), "\(gap)")
         #expect(isWithin(0.03, "bytes_per_node"), "\(gap)")
+        for family in ["kademlia", "membership", "announcement"] {
+            #expect(isWithin(0.05, "messages_\(family)"), "\(gap)")
+            #expect((gap["messages_\(family)"]?.messages?.value ?? 0) > 0)
+        }
     }
 }

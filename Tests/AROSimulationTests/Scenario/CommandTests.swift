@@ -18,12 +18,13 @@ struct Command {
 
     static var isBuilt: Bool { FileManager.default.isExecutableFile(atPath: url.path) }
 
-    init(_ arguments: [String]) throws {
+    init(_ arguments: [String], environment: [String: String]? = nil) throws {
         let process = Process()
         let output = Pipe()
         let complaint = Pipe()
         process.executableURL = Self.url
         process.arguments = arguments
+        if let environment { process.environment = environment }
         process.standardOutput = output
         process.standardError = complaint
         try process.run()

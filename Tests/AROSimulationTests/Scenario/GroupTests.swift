@@ -30,6 +30,15 @@ private func scenario(_ text: String, fidelity: String = "datagrams") throws -> 
         #expect(try Scenario(yaml: plan.resolved, file: "resolved") == plan)
     }
 
+    @Test(arguments: [("0%", 0), ("20%", 198), ("100%", 990)])
+    func `a group takes what the shares of others leave`(share: String, count: Int) throws {
+        let plan = try scenario(
+            "population: 990\nnodes: [{group: core, count: 10}, {group: a, share: rest}, "
+                + "{group: b, share: \(share)}]")
+        #expect(plan.groups.map(\.count) == [10, 990 - count, count])
+        #expect(try Scenario(yaml: plan.resolved, file: "resolved") == plan)
+    }
+
     @Test func `a group has its own configuration over everybody's`() throws {
         let plan = try scenario(
             """
@@ -52,6 +61,11 @@ private func scenario(_ text: String, fidelity: String = "datagrams") throws -> 
         ("nodes: [{share: 5%}]", "a share of what?"),
         ("population: 9\nnodes: [{share: 5%, count: 3}]", "one of count, share"),
         ("nodes: [{group: a}]", "'count' is missing"),
+        ("nodes: [{share: rest}]", "a share of what?"),
+        (
+            "population: 9\nnodes: [{group: a, share: rest}, {group: b, share: rest}]",
+            "takes the rest already"
+        ),
         ("config: {kademlia.kk: 3}\nnodes: [{count: 1}]", "did you mean 'kademlia.k'?"),
         ("config: {kademlia.k: 3s}\nnodes: [{count: 1}]", "no number"),
         ("config: {kademlia.requestLifetime: 3}\nnodes: [{count: 1}]", "with a unit"),

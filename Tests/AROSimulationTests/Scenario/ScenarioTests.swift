@@ -96,7 +96,7 @@ private func complaint(_ more: String, set: [(String, String)] = []) -> String {
         ("workload: [{publish: {}}]", "'at' is missing"),
         (
             "workload: [{at: 1s}]",
-            "one of publish, lookup, find, fetch, subscribe, broadcast is wanted"
+            "one of publish, lookup, find, fetch, subscribe, broadcast, call is wanted"
         ),
         ("workload: [{publish: {}, lookup: {}, at: 1s}]", "one of publish, lookup, find"),
         ("workload: [{publish: {size: 2GiB}, at: 1s}]", "more than 1GiB"),

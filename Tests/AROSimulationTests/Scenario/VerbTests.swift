@@ -125,28 +125,6 @@ private let scenario = """
         #expect(try Command(["sweep", scratch.file("p.yaml", scenario), "--out", "x"]).status == 2)
     }
 
-    @Test func `parts of a sweep are merged when all are there`() throws {
-        let scratch = try Scratch()
-        let file = try scratch.file("s.yaml", scenario + "\nsweep: {seeds: 1..2}")
-        let folder = scratch.path("job")
-        try FileManager.default.createDirectory(
-            atPath: folder + "/parts", withIntermediateDirectories: true)
-        _ = try scratch.file("job/job.sh", "#!/bin/sh\n# runs: 2\n")
-        func part(_ number: Int) throws -> Command {
-            try Command(
-                [
-                    "sweep", file, "--part", "\(number)/2", "--jobs", "1", "--out",
-                    folder + "/parts",
-                ])
-        }
-        #expect(try part(0).status == 0)
-        #expect(try Command(["merge", folder]).complaint.contains("1 of 2 runs"))
-        #expect(try part(1).status == 0)
-        #expect(try part(2).status == 2)
-        #expect(try Command(["merge", folder]).complaint.isEmpty)
-        #expect(FileManager.default.fileExists(atPath: folder + "/sweep.csv"))
-    }
-
     @Test func `a hunt keeps what fails, and shrink makes it small`() throws {
         let scratch = try Scratch()
         let file = try scratch.file(

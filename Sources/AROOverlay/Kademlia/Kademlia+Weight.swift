@@ -1,0 +1,26 @@
+/// What the DHT keeps: in bytes of what its tables hold, the same on every machine, and on the heap, as a
+/// simulated world accounts for it.
+
+import AROPrimitives
+
+extension Kademlia {
+    /// The routing table, and members heard of.
+    package var stateByteCount: Int { table.stateByteCount + heard.peers.heldByteCount }
+
+    package func weigh(_ add: (StaticString, Int) -> Void) {
+        add("routing table", table.heapByteCount)
+        add(
+            "other Kademlia",
+            heard.peers.heapByteCount + rates.heapByteCount + requests.pending.heapByteCount
+                + operations.heapByteCount)
+    }
+
+    package mutating func forEachHotBuffer(_ body: (UnsafeRawBufferPointer) -> Void) {
+        requests.pending.lend(to: body)
+        operations.lend(to: body)
+    }
+}
+
+extension RoutingTable {
+    fileprivate var stateByteCount: Int { entries.heldByteCount + spares.heldByteCount }
+}
