@@ -231,8 +231,12 @@ public struct CallRun: ~Copyable {
             return
         }
         report.failed += 1
+        // Waiting times make reasons differ that are one.
         let reason = "\(failure)"
-        if report.reasons.count < 20, !report.reasons.contains(reason) {
+        func words(_ text: String) -> String { text.filter { !$0.isNumber } }
+        if report.reasons.count < 20,
+            !report.reasons.contains(where: { words($0) == words(reason) })
+        {
             report.reasons.append(reason)
         }
     }
