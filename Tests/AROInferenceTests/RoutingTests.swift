@@ -165,9 +165,9 @@ final class RoutingRun {
 
 @Suite("Routing")
 struct RoutingTests {
-    /// This oracle knows the lengths of all answers, so that it fills the fast providers to the last slot and
-    /// never uses a slow one. Beside one that knows the queues alone: `aro-sim calls`
-    /// (Docs/Benchmarks.md).
+    /// This oracle knows the lengths of all answers, so that it fills the fast providers to the
+    /// last slot and never uses a slow one. Beside one that knows the queues alone: `aro-sim
+    /// calls` (Docs/Benchmarks.md).
     @Test("Finds free and fast providers far better than chance, not much worse than an oracle")
     func shares() {
         var results: [Policy: RoutingRun.Result] = [:]

@@ -1,9 +1,9 @@
-/// Unmodified clients of others against the gateway of a node that has no model: two other nodes have model
-/// servers. `ARO_CLIENTS_PYTHON` names an interpreter with `openai`, `litellm`, `langchain-openai` and
-/// `mcp`; without it the tests say that they were left out. `ARO_BACKENDS` names real model servers
-/// (URLs with commas between them; each node has all of them) instead of a stub: then their own
-/// words are not known, and only their form is looked at. The first model that can chat is asked, and the
-/// first that its name says to make embeddings.
+/// Unmodified clients of others against the gateway of a node that has no model: two other nodes
+/// have model servers. `ARO_CLIENTS_PYTHON` names an interpreter with `openai`, `litellm`,
+/// `langchain-openai` and `mcp`; without it the tests say that they were left out. `ARO_BACKENDS`
+/// names real model servers (URLs with commas between them; each node has all of them) instead of
+/// a stub: then their own words are not known, and only their form is looked at. The first model
+/// that can chat is asked, and the first that its name says to make embeddings.
 
 import Foundation
 import Testing

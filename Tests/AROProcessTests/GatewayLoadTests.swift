@@ -1,5 +1,5 @@
-/// A gateway under what programs ask of it at worst: ranges of a file that is larger than memory should be, and
-/// more connections than it holds.
+/// A gateway under what programs ask of it at worst: ranges of a file that is larger than memory
+/// should be, and more connections than it holds.
 
 import Foundation
 import Testing

@@ -1,14 +1,15 @@
 /// The caller's side: chooses providers, asks, hedges, takes over before the first event, and asks its user
 /// afterwards (Docs/Decisions/0012-inference.md).
 ///
-/// What is known of other nodes' queues is old: announcements of a large network come minutes late,
-/// and a caller's own calls tell it of few. So a provider is chosen by what it says now: a call's head
-/// goes to those of several drawn at random that may be soonest, each answers how long it would take, and the
-/// body goes to the best. This is the power of a few choices (Mitzenmacher 2001) with fresh information,
-/// at the price of a round trip to a near peer. Where there is no choice, or one that is known to be
-/// right (it knows the conversation), the body goes out at once. A call that waits behind others asks
-/// on, and one that waits in two queues leaves the other when one begins (tied requests: Dean and
-/// Barroso 2013).
+/// What is known of other nodes' queues is old: announcements of a large network come minutes
+/// late, and a caller's own calls tell it of few. So a provider is chosen by what it says now: a
+/// call's head goes to those of several drawn at random that may be soonest, each answers how long
+/// it would take, and the body goes to the best. This is the power of a few choices (Mitzenmacher
+/// 2001) with fresh information, at the price of a round trip to a near peer. Where there is no
+/// choice, or one that is known to be right (it knows the conversation), the body goes out at
+/// once. A call that waits behind others asks on, and one that waits in two queues leaves the
+/// other when one begins (tied requests: Dean and Barroso
+/// 2013).
 
 import AROCrypto
 import AROPrimitives

@@ -1,13 +1,13 @@
-/// Whom an oracle sends a call to. Both know who is alive, every speed, every round trip, and with whom
-/// the caller has a session; neither asks anybody. Each counts what its choice will really cost: the
-/// handshake where there is no session, the way to the provider, the wait for a slot, the time to the
-/// first token, and the way back.
+/// Whom an oracle sends a call to. Both know who is alive, every speed, every round trip, and with
+/// whom the caller has a session; neither asks anybody. Each counts what its choice will really
+/// cost: the handshake where there is no session, the way to the provider, the wait for a slot,
+/// the time to the first token, and the way back.
 
 import AROPrimitives
 
 extension CallRun {
-    /// Where the first token is to be expected soonest by what runs and waits everywhere, and is on its way
-    /// there. Of the answers' lengths it knows the mean.
+    /// Where the first token is to be expected soonest by what runs and waits everywhere, and is
+    /// on its way there. Of the answers' lengths it knows the mean.
     mutating func shortest(for node: Int) -> Int {
         let best = best(from: node) { i in
             let provider = providers[i]

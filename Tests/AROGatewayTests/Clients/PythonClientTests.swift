@@ -1,6 +1,6 @@
-/// Real clients against a gateway: Python's `openai`, `mcp` and `ipfsspec`, unmodified. They are run where the
-/// environment variable ARO_CLIENTS_PYTHON names an interpreter that has them (`.ci/run` makes one where ARO_CLIENTS
-/// is set); else the tests say that they were left out.
+/// Real clients against a gateway: Python's `openai`, `mcp` and `ipfsspec`, unmodified. They are
+/// run where the environment variable ARO_CLIENTS_PYTHON names an interpreter that has them
+/// (`.ci/run` makes one where ARO_CLIENTS is set); else the tests say that they were left out.
 
 import Foundation
 import Testing
