@@ -94,21 +94,21 @@ public struct CallRun: ~Copyable {
     }
 
     private mutating func serve() {
+        var plan = ServingPlan()
+        plan.model = Self.model
+        plan.tokenTimes = scenario.tokenTimes
+        plan.slots = scenario.slots
+        plan.queueMax = scenario.queueMax
         for n in 0..<scenario.providers {
             // Providers are spread over the order of joining.
             let node = n * scenario.nodes / scenario.providers
-            var server = ModelServer()
-            server.tokenTime = scenario.tokenTimes[n % scenario.tokenTimes.count]
-            server.promptTime = server.tokenTime * 10
-            let kind = n / scenario.tokenTimes.count
-            let slots = scenario.slots[kind % scenario.slots.count]
+            let (server, model) = (plan.server(n), plan.served(n))
             world.setModelServer(server, of: node)
             providers.append(
                 Provider(
                     node: node, id: world.withResident(node) { $0.id }!, server: server,
-                    slots: slots,
-                    freeAt: Array(repeating: .origin, count: slots)))
-            let model = ServedModel(name: Self.model, slots: slots, queueMax: scenario.queueMax)
+                    slots: model.slots,
+                    freeAt: Array(repeating: .origin, count: model.slots)))
             _ = world.request(.serve([model]), of: node)
         }
         let known = world.now + Self.settleSpan
@@ -167,12 +167,8 @@ public struct CallRun: ~Copyable {
 
     private mutating func call(isMeasured: Bool) {
         callNumber += 1
-        var body: [UInt8] = []
-        body.appendU64(callNumber)
-        var request = CallRequest(
-            key: CallKey(high: 0, low: callNumber), model: Self.model,
-            endpoint: .completions, isStreamed: true, body: body)
-        request.deadline = scenario.deadline
+        var request = CallRequest.simulated(
+            Self.model, number: callNumber, deadline: scenario.deadline)
         var node = chance.below(scenario.nodes)
         while !world.isRunning(node) || providers.contains(where: { $0.node == node }) {
             node = chance.below(scenario.nodes)
@@ -182,7 +178,7 @@ public struct CallRun: ~Copyable {
         case .node: break
         case .random: request.provider = providers[drawn].id
         case .oracle: request.provider = providers[shortest(for: node)].id
-        case .clairvoyant: request.provider = providers[soonest(for: node, body)].id
+        case .clairvoyant: request.provider = providers[soonest(for: node, request.body)].id
         }
         let connected = providers.indices.filter { isConnected(node, to: $0) }
         let id = world.request(.call(request), of: node)
@@ -204,9 +200,7 @@ public struct CallRun: ~Copyable {
             _ = world.request(.consumed(id, bytes.count), of: node)
         case .interrupted:
             report.interruptions += 1
-            var body: [UInt8] = []
-            body.appendU64(id.number)
-            body.appendU64(UInt64(report.interruptions))
+            let body = CallRequest.simulatedBody(id.number, UInt64(report.interruptions))
             _ = world.request(.resume(id, body: body), of: node)
         case .finished: ended(id, call, nil)
         case .failed(let failure): ended(id, call, failure)
