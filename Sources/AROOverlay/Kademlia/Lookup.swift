@@ -234,7 +234,7 @@ struct Lookup: Sendable {
         if at < candidates.count, candidates[at].distance == distance { return true }
         if distance >= reading.distance, at >= k { return false }
         if candidates.count >= candidatesMax {
-            guard at < candidates.count, candidates.last?.state == .fresh else { return false }
+            guard let far = dispensable, at <= far else { return false }
         }
         guard network != 0 else { return true }
         var same = 0
@@ -317,7 +317,18 @@ struct Lookup: Sendable {
             candidates[at].paths |= candidate.paths
             return
         }
-        if candidates.count >= candidatesMax { candidates.removeLast() }
-        candidates.insert(candidate, at: min(at, candidates.count))
+        var place = at
+        if candidates.count >= candidatesMax {
+            let far = dispensable ?? candidates.count - 1
+            candidates.remove(at: far)
+            if far < place { place -= 1 }
+        }
+        candidates.insert(candidate, at: place)
+    }
+
+    /// The farthest candidate that no answer is awaited from: it goes where a nearer one comes, be it
+    /// that it was asked long ago, at the first hops.
+    private var dispensable: Int? {
+        candidates.lastIndex { $0.state != .waiting && $0.state != .raced }
     }
 }

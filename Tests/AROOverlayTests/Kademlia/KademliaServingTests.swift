@@ -341,6 +341,37 @@ struct LookupTests {
         #expect(!isWanted)
     }
 
+    @Test("a nearer contact is let in though all places are taken and the farthest has answered")
+    func nearerThanFull() {
+        var bench = Bench(400)
+        bench.configuration.lookupCandidatesMax = 50
+        var lookup = bench.lookup(397..<400, paths: 1)
+        var asked = drain(&lookup)
+        var next = 340
+        while let peer = asked.popLast() {
+            guard let reading = lookup.answered(peer) else { continue }
+            for i in next..<min(next + 19, 397) {
+                let key = bench.book.key(bench.peers[i])
+                guard lookup.admits(key, network: 0, from: reading) else { continue }
+                lookup.named(
+                    bench.peers[i], key: key, network: 0, roundTrip: .unmeasured, by: reading)
+            }
+            next += 19
+        }
+        let last = drain(&lookup)[0]
+        let reading = lookup.answered(last)!
+        #expect(lookup.candidates.count == 50)
+        for i in 0..<30 {
+            let key = bench.book.key(bench.peers[i])
+            let isLetIn = lookup.admits(key, network: 0, from: reading)
+            #expect(isLetIn, "the \(i)th nearest")
+            lookup.named(bench.peers[i], key: key, network: 0, roundTrip: .unmeasured, by: reading)
+            #expect(lookup.candidates.count == 50)
+        }
+        let nearest = lookup.candidates.prefix(30).map(\.handle)
+        #expect(nearest == Array(bench.peers[0..<30]))
+    }
+
     @Test("nobody answered yet: suspended peers are waited for, lost ones are not")
     func waitsForFirst() {
         let bench = Bench(3)
