@@ -88,6 +88,11 @@ extension Kademlia {
         _ id: OperationID, at now: Instant, book: inout PeerBook, into out: inout KademliaOutbox
     ) {
         while let i = operations.firstIndex(where: { $0.id == id }) {
+            if case .refresh(let enough) = operations[i].goal,
+                isFresh(bucketOf: operations[i].key, enough, at: now)
+            {
+                operations[i].lookup.stop()
+            }
             if operations[i].placement != nil {
                 guard pumpPlacement(i, at: now, book: book, into: &out) else { return }
             } else {

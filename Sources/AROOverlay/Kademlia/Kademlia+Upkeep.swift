@@ -47,17 +47,34 @@ extension Kademlia {
         let (bucket, at) = table.leastTouched
         guard at + configuration.refreshInterval <= now else { return false }
         let target = table.target(inBucket: bucket, &generator)
-        _ = start(
-            .refresh, target, paths: 1, isBackground: true, at: now, book: &book, into: &out)
+        let hasJustJoined = joined.map { now - $0 < configuration.refreshInterval / 2 } ?? false
+        let enough = hasJustJoined ? configuration.joinContacts : configuration.k
+        if !isFresh(bucketOf: target, enough, at: now) {
+            _ = start(
+                .refresh(enough: enough), target, paths: 1, isBackground: true, at: now,
+                book: &book, into: &out)
+        }
         // A little into the past, so that nodes that began together drift apart.
         let jitter = generator.between(.zero, configuration.refreshInterval / 10)
         table.touch(bucket: bucket, at: now - jitter)
         return true
     }
 
+    /// Whether so many contacts of a bucket were heard from lately. Never so of the last one, whose
+    /// neighbours are wanted one and all.
+    func isFresh(bucketOf key: DHTKey, _ enough: Int, at now: Instant) -> Bool {
+        let bucket = table.bucketIndex(of: key)
+        guard bucket < table.bucketCount - 1 else { return false }
+        let live = table.count(
+            inBucket: bucket, heardWithin: configuration.refreshInterval / 2, at: now,
+            configuration)
+        return live >= min(enough, configuration.k)
+    }
+
     /// After joining, the buckets of farther regions are due at once (Kademlia §2.3): all but the
     /// last, which the look-up of ourselves filled.
     mutating func staggerRefreshes(at now: Instant) {
+        joined = now
         for bucket in 0..<(table.bucketCount - 1) {
             table.touch(bucket: bucket, at: now - configuration.refreshInterval)
         }

@@ -35,6 +35,8 @@ public struct Kademlia: ~Copyable {
     /// When to ask old contacts for a sign of life, while no live one is left.
     var rescue: (at: Instant, delay: Duration)?
     var expiryAt: Instant?
+    /// When we last joined.
+    var joined: Instant?
 
     private var clock: (time: UnixTime, at: Instant)
     private var lastOperation: UInt32 = 0

@@ -47,6 +47,11 @@ public struct KademliaConfiguration: Sendable {
     public var trustedFor = Duration.minutes(15)
     /// Kademlia §2.3: buckets without a look-up for an hour are refreshed.
     public var refreshInterval = Duration.hours(1)
+    /// After joining, a bucket's refresh ends, or is left out, once so many of its contacts were heard
+    /// from; the rest of k come with the traffic, or with the hourly refreshes. The paper looks up to
+    /// the end. Twice alpha, a guess: what a look-up asks at once, and as many again for those that
+    /// die.
+    public var joinContacts = 6
 
     /// Times one request is sent: as many as its number can count. Four get through 10 % loss
     /// (each way) with 99.9 %, through 30 % with 93 %.

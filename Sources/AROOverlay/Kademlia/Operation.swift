@@ -5,7 +5,9 @@ import AROWire
 
 struct Operation: Sendable {
     enum Goal: Sendable {
-        case closest, join, refresh
+        case closest, join
+        /// Ends at the latest when so many contacts of the bucket were heard from lately.
+        case refresh(enough: Int)
         case providers(limit: Int)
         case name
         case place(KademliaStore.Record)

@@ -108,6 +108,16 @@ struct RoutingTable: Sendable {
         Duration(nanoseconds: Int64(Self.stamp(now) &- entry.seen) << Self.seenShift)
     }
 
+    /// Live contacts of a bucket that were heard from within some time.
+    func count(
+        inBucket i: Int, heardWithin time: Duration, at now: Instant,
+        _ configuration: KademliaConfiguration
+    ) -> Int {
+        bucket(i).count {
+            age(entries[$0], at: now) < time && !isStale(entries[$0], configuration)
+        }
+    }
+
     // MARK: Storage
 
     mutating func append(_ entry: Entry, toBucket i: Int) {

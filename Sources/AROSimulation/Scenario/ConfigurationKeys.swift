@@ -141,7 +141,7 @@ private let kademliaKeys = Keys<KademliaConfiguration>(
             "bucketPerNetworkMax",
             \.bucketPerNetworkMax
         ), ("tablePerNetworkMax", \.tablePerNetworkMax),
-        ("sparesPerBucket", \.sparesPerBucket),
+        ("sparesPerBucket", \.sparesPerBucket), ("joinContacts", \.joinContacts),
         (
             "failuresUntilStale",
             \.failuresUntilStale
