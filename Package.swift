@@ -66,7 +66,7 @@ let package = Package(
         .systemLibrary(name: "CPrefetch"),
 
         // The deterministic core: no Foundation, no NIO, no clock, no global chance.
-        core("AROPrimitives"),
+        core("AROPrimitives", ["CPrefetch"]),
         core("AROCrypto", ["AROPrimitives", "CSodium", crypto]),
         core("AROWire", ["AROPrimitives", "AROCrypto"]),
         core("AROTransport", foundation),
@@ -82,7 +82,6 @@ let package = Package(
         core(
             "AROSimulation",
             node + [
-                "CPrefetch",
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ]),

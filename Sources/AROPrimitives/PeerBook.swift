@@ -41,8 +41,14 @@ public struct PeerBook: ~Copyable {
     /// next in any case; a dictionary would keep them a second time.
     private var slots: [UInt32] = []
     private var free: [UInt32] = []
+    /// Chance of this process, so that nobody can make ids that meet.
+    private let hashKeys: (UInt64, UInt64)
 
-    public init() {}
+    public init() {
+        hashKeys = (
+            UInt64(truncatingIfNeeded: 1.hashValue), UInt64(truncatingIfNeeded: 2.hashValue)
+        )
+    }
 
     public var count: Int { contacts.count - free.count }
 
@@ -50,10 +56,15 @@ public struct PeerBook: ~Copyable {
         contacts.heapByteCount + keys.heapByteCount + used.heapByteCount + slots.heapByteCount
     }
 
+    /// One multiplication, folded (as wyhash does): keys of peers are as good as random already.
+    private func firstSlot(of id: PeerID) -> Int {
+        let product = (id.key.w0 ^ hashKeys.0).multipliedFullWidth(by: id.key.w1 ^ hashKeys.1)
+        return Int(truncatingIfNeeded: product.high ^ product.low) & (slots.count - 1)
+    }
+
     /// The slot of `id`, or the one where it would be put. There must be slots.
     private func slot(of id: PeerID) -> Int {
-        // Keyed with chance by the standard library, so that nobody can make ids that meet.
-        var i = id.hashValue & (slots.count - 1)
+        var i = firstSlot(of: id)
         while slots[i] != 0, contacts[Int(slots[i]) - 1].id != id {
             i = (i + 1) & (slots.count - 1)
         }
@@ -145,5 +156,44 @@ public struct PeerBook: ~Copyable {
             free.append(UInt32(i))
         }
         rehash(slotCount: slots.count)
+    }
+}
+
+// MARK: - Asking for memory
+
+extension PeerBook {
+    /// What is known of these peers will be wanted.
+    package func prefetch(_ contacts: [Contact]) {
+        guard !slots.isEmpty else { return }
+        slots.withUnsafeBufferPointer { slots in
+            for contact in contacts {
+                Prefetch.ask(slots.baseAddress! + firstSlot(of: contact.id), 4)
+            }
+            for contact in contacts {
+                let place = Int(slots[firstSlot(of: contact.id)]) - 1
+                guard place >= 0 else { continue }
+                prefetchContact(place)
+                prefetchKey(place)
+            }
+        }
+    }
+
+    /// The ids and addresses of these peers will be wanted.
+    package func prefetchContacts(_ peers: [PeerHandle]) {
+        for peer in peers { prefetchContact(Int(peer.index)) }
+    }
+
+    /// The keys of these peers will be wanted.
+    package func prefetchKeys(_ peers: some Sequence<PeerHandle>) {
+        for peer in peers { prefetchKey(Int(peer.index)) }
+    }
+
+    private func prefetchContact(_ i: Int) {
+        // The id and the best address.
+        contacts.withUnsafeBufferPointer { Prefetch.ask($0.baseAddress! + i, 64) }
+    }
+
+    private func prefetchKey(_ i: Int) {
+        keys.withUnsafeBufferPointer { Prefetch.ask($0.baseAddress! + i, 1) }
     }
 }

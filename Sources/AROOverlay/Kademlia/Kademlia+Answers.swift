@@ -73,6 +73,7 @@ extension Kademlia {
         guard let reading = operations[i].lookup.answered(peer) else { return }
         take(answer.records, i, at: now, book: &book, into: &out)
         let reach = Reach(of: peer, book)
+        book.prefetch(answer.contacts)
         for contact in answer.contacts where contact.id != local {
             take(contact, reach, reading, i, book: &book)
         }

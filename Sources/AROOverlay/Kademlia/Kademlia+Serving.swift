@@ -99,6 +99,7 @@ extension Kademlia {
         let handles = table.closest(
             to: key, count: min(configuration.k, KademliaAnswer.contactsMax), excluding: peer,
             configuration, book)
+        book.prefetchContacts(handles)
         var contacts: [Contact] = []
         contacts.reserveCapacity(handles.count)
         for handle in handles {
@@ -191,6 +192,14 @@ enum Reach: Int, Comparable {
     }
 
     static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+
+    /// The same of a list, which mostly is all of use as it is.
+    func usable(_ addresses: AddressList, limit: Int) -> AddressList {
+        var count = 0
+        while count < addresses.count, Reach(addresses[count]) >= self { count += 1 }
+        if count == addresses.count, count <= limit { return addresses }
+        return usable(Array(addresses), limit: limit)
+    }
 
     /// The first `limit` addresses that a peer of this reach can use, or may speak of.
     func usable(_ addresses: some Sequence<SocketAddress>, limit: Int) -> AddressList {

@@ -7,6 +7,8 @@
 /// evenly, but degrades where many events share one moment, which a world with whole-second timers
 /// has; `aro-sim bench` prints what this one does.
 
+import AROPrimitives
+
 struct EventQueue<Payload>: ~Copyable {
     /// Pending events are bounded by the key's layout: 24 bits of place, 40 of sequence.
     static var pendingMax: Int { 1 << 24 }
