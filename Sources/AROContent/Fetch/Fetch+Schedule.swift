@@ -10,7 +10,10 @@ extension Fetch {
         let open = linksByRate()
         for number in open {
             assign(number, isAlone: open.count == 1, at: now)
-            if mayCopy(number) { assignCopies(number, at: now) }
+            if mayCopy(number), isEndGame || links[number]!.copiesDueAt <= now {
+                links[number]!.copiesDueAt = now + Self.lookInterval
+                assignCopies(number, at: now)
+            }
             askHaveMap(number, at: now)
         }
     }
@@ -133,15 +136,13 @@ extension Fetch {
     func scheduleDeadline(after now: Instant) -> Instant? {
         guard phase == .fetching, wants.needPeers else { return nil }
         var next: Instant?
-        var isLooking = false
+        var (isLooking, openCount) = (false, 0)
         for number in links.indices {
             guard let link = links[number], link.isOpen else { continue }
             if link.isPartial, let due = link.haveMapDueAt, due > now { next = earliest(next, due) }
             isLooking = isLooking || mayCopy(number)
+            openCount += 1
         }
-        guard isLooking, wants.requested.contains(where: { mayCopy(wants[$0]!) }) else {
-            return next
-        }
-        return earliest(next, now + Self.lookInterval)
+        return isLooking && openCount > 1 ? earliest(next, now + Self.lookInterval) : next
     }
 }

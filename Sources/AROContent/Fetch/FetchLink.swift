@@ -73,6 +73,8 @@ struct FetchLink {
     var haveMapDueAt: Instant?
     /// Blocks that it said it holds and then missed.
     var brokenPromises = 0
+    /// When to look again whether it could give what others are late with.
+    var copiesDueAt = Instant.origin
     var attestationsAsked = false
     private(set) var blocksGiven = 0
 
