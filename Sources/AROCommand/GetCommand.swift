@@ -34,11 +34,20 @@ struct GetCommand: ParsableCommand {
         transform: Typed.peer)
     var publisher: PeerID?
 
+    @Option(
+        help: ArgumentHelp(
+            "Give up after so many seconds without a new block; the node's own patience is 30.",
+            valueName: "seconds"))
+    var patience: Double?
+
     @OptionGroup var node: NodeOptions
     @OptionGroup var json: JSONOption
 
     func validate() throws {
         if json.isOn, output == nil { throw ValidationError("--json needs -o FILE") }
+        if let patience, !(patience > 0 && patience <= 86_400) {
+            throw ValidationError("--patience is more than 0 and at most 86400 seconds")
+        }
     }
 
     func run() throws {
@@ -49,7 +58,7 @@ struct GetCommand: ParsableCommand {
         var summary = Summary(output: output)
         let command = ControlCommand.get(
             root: "\(what.root)", path: what.path, from: range?.from, to: range?.to,
-            publisher: publisher.map { "\($0)" })
+            publisher: publisher.map { "\($0)" }, patience: patience)
         do {
             let pipe = sink == nil ? STDOUT_FILENO : nil
             try node.ask(command, output: pipe) { message in

@@ -18,6 +18,15 @@ public struct FetchOptions: Hashable, Sendable {
         case listing
     }
 
+    /// In which order blocks are asked for.
+    public enum Order: Hashable, Sendable {
+        /// One of this fetch's own, so that those who fetch the same at the same time have different
+        /// blocks to give each other. Nodes of the tree come first all the same.
+        case any
+        /// That of the tree, at least of what comes next: somebody reads along.
+        case reading
+    }
+
     public var root: CID
     /// Names to follow from the root through directories; empty for the root itself.
     public var path: [String]
@@ -29,13 +38,19 @@ public struct FetchOptions: Hashable, Sendable {
     /// Read and hash every block that the disk says it holds, instead of trusting its index.
     public var checksHeld: Bool
     public var scope: Scope
+    public var order: Order
+    /// How long to go on without a new block from the network; nil for
+    /// ``ExchangeConfiguration/patience``.
+    public var patience: Duration?
 
     public init(
         root: CID, path: [String] = [], range: Range<UInt64>? = nil, publisher: PeerID? = nil,
-        checksHeld: Bool = false, scope: Scope = .all
+        checksHeld: Bool = false, scope: Scope = .all, order: Order = .any,
+        patience: Duration? = nil
     ) {
         (self.root, self.path, self.range, self.publisher) = (root, path, range, publisher)
         (self.checksHeld, self.scope) = (checksHeld, scope)
+        (self.order, self.patience) = (order, patience)
     }
 }
 

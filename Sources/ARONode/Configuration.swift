@@ -19,8 +19,8 @@ public struct Configuration: Sendable {
     public var inference = InferenceConfiguration()
     /// What we offer from the start; addresses and network coordinate are filled in.
     public var offer = Offer()
-    /// Providers that one search of a fetch looks for. A guess: half of what a fetch asks at once.
-    public var providersWanted = 8
+    /// Providers that one search of a fetch looks for: what a fetch asks at once.
+    public var providersWanted = 16
     /// Providers of a model that one search looks for, and how many known by gossip make it needless.
     /// Guesses: enough to choose among, and enough to begin with.
     public var modelProvidersWanted = 16

@@ -211,6 +211,8 @@ extension Participant {
         case .fetchEvent(let id, let event):
             outbox.effects.append(.reply(RequestID(number: id.number), .fetch(event)))
         case .becameProvider(let root): kademlia.resumeProviding(root.dhtKey, at: now)
+        case .becamePartialProvider(let root): kademlia.providePart(root.dhtKey, at: now)
+        case .gaveUpProviding(let root): kademlia.withdrawPart(root.dhtKey)
         case .misbehaved: misconduct += 1
         }
     }

@@ -118,7 +118,8 @@ extension Processes {
                 let one = try await cluster.start("one")
                 let two = try await cluster.start("two", bootstrap: one)
                 for node in [one, two] {
-                    let get = try await node.aro("get", Self.absent, "-o", cluster.path("out"))
+                    let get = try await node.aro(
+                        "get", Self.absent, "-o", cluster.path("out"), "--patience", "3")
                     #expect(get.ending == .exited(3), "\(get)")
                     #expect(get.errors.contains(Self.absent), "\(get)")
                     let providers = try await node.aro("providers", Self.absent)

@@ -46,7 +46,7 @@ extension Processes {
                 let lost = try #require(
                     scarce.first { !$0.holders.contains(where: living.contains) } ?? scarce.first)
                 if !held.contains(where: { $0.cid == lost.cid }) {
-                    let get = try await nodes[living[0]].aro("get", lost.cid)
+                    let get = try await nodes[living[0]].aro("get", lost.cid, "--patience", "5")
                     #expect(get.ending == .exited(3), "\(get)")
                 }
             }

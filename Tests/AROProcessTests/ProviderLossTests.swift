@@ -55,7 +55,7 @@ extension Processes {
                 let file = try cluster.file("file", chance.bytes(byteCount))
                 let put = try await two.put(file)
                 let copy = cluster.path("copy")
-                let get = try three.begin(["get", put.cid, "-o", copy])
+                let get = try three.begin(["get", put.cid, "-o", copy, "--patience", "5"])
                 try await Patience.until("the first chunks came") {
                     get.ending != nil || !three.chunkFiles().isEmpty
                 }

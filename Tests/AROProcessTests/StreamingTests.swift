@@ -41,7 +41,7 @@ extension Processes {
                 let (one, two) = try await pair(in: cluster)
                 let bytes = chance.bytes(Self.byteCount)
                 let put = try await one.put(cluster.file("file", bytes))
-                let get = try two.begin(["get", put.cid])
+                let get = try two.begin(["get", put.cid, "--patience", "5"])
                 try await Patience.until("the first bytes") {
                     get.ending != nil || Self.size(get.outputPath) > 0
                 }

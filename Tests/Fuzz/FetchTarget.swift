@@ -223,7 +223,7 @@ struct FetchTarget {
                 disk.append(request)
             case .findProviders(let cid): searches.append(cid)
             case .fetchEvent(_, let event): take(event)
-            case .becameProvider, .misbehaved: break
+            case .becameProvider, .becamePartialProvider, .gaveUpProviding, .misbehaved: break
             }
         }
         check(links.count + opening.count <= 16, "peers asked at once")

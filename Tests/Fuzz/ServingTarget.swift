@@ -143,7 +143,8 @@ struct ServingTarget {
             case .reset(let stream), .release(let stream): gone(stream)
             case .disk(let request): disk.append(request)
             case .misbehaved: break
-            case .openStream, .findProviders, .fetchEvent, .becameProvider:
+            case .openStream, .findProviders, .fetchEvent, .becameProvider,
+                .becamePartialProvider, .gaveUpProviding:
                 check(false, "who serves fetches nothing: \(output)")
             }
         }

@@ -17,7 +17,7 @@ extension Exchange {
                 }
             case .served(let request):
                 serving.diskReplied(request, .haveMap(ExchangeAnswer.haveMap(of: held)))
-                collectServing()
+                collectServing(at: now)
             default: break
             }
         case .block(let token, let result): blockRead(token, result, at: now)
@@ -32,7 +32,7 @@ extension Exchange {
             case .served(let request):
                 let encoded = all.prefix(ExchangeLimits.attestationsMax).map(\.bytes)
                 serving.diskReplied(request, .attestations(encoded))
-                collectServing()
+                collectServing(at: now)
             default: break
             }
         }
@@ -51,7 +51,7 @@ extension Exchange {
                 answer = .block(block)
             }
             serving.diskReplied(request, answer)
-            collectServing()
+            collectServing(at: now)
         default: break
         }
     }
@@ -81,7 +81,7 @@ extension Exchange {
     /// The clock reached ``nextDeadline``; spurious calls are harmless.
     public mutating func deadlinePassed(at now: Instant) {
         serving.deadlinePassed(at: now)
-        collectServing()
+        collectServing(at: now)
         for id in running.map(\.fetch.id) {
             guard let i = index(of: id), let due = running[i].fetch.nextDeadline, due <= now
             else { continue }
@@ -135,6 +135,11 @@ extension Exchange {
             outputs.append(.findProviders(cid))
         case .tell(let event): outputs.append(.fetchEvent(id, event))
         case .holds(let cid): outputs.append(.becameProvider(cid))
+        case .holdsPart(let cid): outputs.append(.becamePartialProvider(cid))
+        case .gaveUp(let cid):
+            // Another fetch of the same content goes on.
+            guard !running.contains(where: { $0.fetch.offered == cid }) else { return }
+            outputs.append(.gaveUpProviding(cid))
         case .misbehaved(let peer, let violation): misbehaved(peer, violation)
         }
     }
@@ -156,7 +161,7 @@ extension Exchange {
         outputs.append(.misbehaved(peer, violation))
     }
 
-    mutating func collectServing() {
+    mutating func collectServing(at now: Instant) {
         var steps: [ServingStep] = []
         swap(&steps, &serving.steps)
         for step in steps {
@@ -173,7 +178,16 @@ extension Exchange {
                 owners[stream] = nil
                 outputs.append(.reset(stream))
             case .misbehaved(let peer, let violation): misbehaved(peer, violation)
+            case .asked(let peer, let cids): asked(cids, by: peer, at: now)
             }
+        }
+    }
+
+    private mutating func asked(_ cids: ArraySlice<CID>, by peer: PeerHandle, at now: Instant) {
+        for id in running.map(\.fetch.id) {
+            guard let i = index(of: id) else { continue }
+            running[i].fetch.asked(for: cids, by: peer, at: now)
+            collect(id, at: now)
         }
     }
 

@@ -25,8 +25,12 @@ public enum ExchangeOutput: Sendable {
     /// Answered by `providersFound` any number of times, then once by `providerSearchEnded`.
     case findProviders(CID)
     case fetchEvent(FetchID, FetchEvent)
-    /// We hold enough of this content to be told to others.
+    /// We hold all of this content: others are to be told.
     case becameProvider(CID)
+    /// We hold some of it, and more by and by: others are to be told for as long as that goes on.
+    case becamePartialProvider(CID)
+    /// What we hold of it will not become more.
+    case gaveUpProviding(CID)
     case misbehaved(PeerHandle, ExchangeViolation)
 }
 
@@ -129,7 +133,8 @@ extension Exchange {
             outputs.append(.fetchEvent(id, .failed(.tooManyFetches)))
             return
         }
-        let fetch = Fetch(id: id, options: options, config: configuration, at: now)
+        let fetch = Fetch(
+            id: id, options: options, config: configuration, salt: generator.next(), at: now)
         let streams = [ContentStream?](repeating: nil, count: fetch.links.count)
         running.append(Running(fetch: fetch, streams: streams))
         collect(id, at: now)
@@ -146,7 +151,7 @@ extension Exchange {
     public mutating func shutDown(at now: Instant) {
         for id in running.map(\.fetch.id) { cancel(id, at: now) }
         serving.shutDown()
-        collectServing()
+        collectServing(at: now)
     }
 
     func index(of id: FetchID) -> Int? { running.firstIndex { $0.fetch.id == id } }
@@ -213,7 +218,7 @@ extension Exchange {
         let stream = nextStream()
         let isServed = serving.opened(stream, by: peer, room: room, at: now)
         if isServed { owners[stream] = .serving }
-        collectServing()
+        collectServing(at: now)
         if !isServed { outputs.append(.release(stream)) }
         return stream
     }
@@ -225,7 +230,7 @@ extension Exchange {
         switch owners[stream] {
         case .serving:
             serving.received(stream, bytes, isFinished: isFinished, at: now)
-            collectServing()
+            collectServing(at: now)
         case .fetch(let id, let link):
             guard let i = index(of: id) else { return }
             running[i].fetch.linkReceived(link, bytes, isFinished: isFinished, at: now)
@@ -239,7 +244,7 @@ extension Exchange {
         switch owners[stream] {
         case .serving:
             serving.writable(stream, room: room, at: now)
-            collectServing()
+            collectServing(at: now)
         case .fetch:
             outgoing[stream]?.room = room
             writeRequests(stream)
@@ -252,7 +257,7 @@ extension Exchange {
         switch owners.removeValue(forKey: stream) {
         case .serving:
             serving.closed(stream)
-            collectServing()
+            collectServing(at: now)
         case .fetch(let id, let link):
             guard let i = index(of: id) else { return }
             forget(i, link: link)

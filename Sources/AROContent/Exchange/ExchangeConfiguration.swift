@@ -51,21 +51,32 @@ public struct ExchangeConfiguration: Sendable {
     public var stallBytesMin = 16 << 10
     /// The least time before a block is asked of a second peer because the first is late (a guess).
     public var hedgeMin = Duration.milliseconds(300)
-    /// A fetch fails when no new block came from the network for so long (a guess).
+    /// A fetch fails when no new block came from the network for so long: what kubo's gateway waits
+    /// (its `RetrievalTimeout`). Who holds nothing now, or cannot be reached, may do so by then.
     public var patience = Duration.seconds(30)
-    /// Searches without any usable peer until a fetch fails: begun at once, after ``retryDelay``, and
-    /// after two more of it (a guess).
-    public var searchesMax = 3
     /// Before the next search or the next try of a peer; doubles each time (a guess).
     public var retryDelay = Duration.seconds(1)
-    /// Between searches for more peers while a fetch goes on with few (a guess).
+    /// Between searches for more peers while a fetch goes on with fewer than it may ask: at first,
+    /// and at most, as it doubles whenever nobody new was found (guesses).
+    public var searchIntervalMin = Duration.seconds(2)
     public var searchInterval = Duration.seconds(30)
-    /// Between two questions to a partial provider what it holds by now (a guess).
-    public var haveMapInterval = Duration.seconds(2)
+    /// Between two questions to a partial provider what it holds by now, and as much more for each
+    /// hundred blocks that are asked about: about 7 kB a second at most (a guess).
+    public var haveMapInterval = Duration.milliseconds(500)
+    /// A peer that needs longer for a block is asked for one at a time (a guess).
+    public var pipelinedTime = Duration.seconds(1)
+    /// Where a fetch is read while it goes on, and several peers hold the content: of so many blocks
+    /// that come next every second one is asked for out of order, so that fetches of the same content
+    /// have different blocks to exchange (a guess: 16 MiB).
+    public var readAheadMax = 16
     /// Between two progress events.
     public var progressInterval = Duration.milliseconds(200)
-    /// A fetch of all of some content announces it once it holds so much, bytes (a guess).
-    public var announceAfterBytes: UInt64 = 64 << 20
+    /// A fetch of all of some content offers what it has once there is a first leaf and it has gone on
+    /// for so long: a shorter one is announced at its end anyway (a guess).
+    public var offerAfter = Duration.seconds(1)
+    /// Of the peers remembered in one fetch, those that nobody named but that asked us for what we
+    /// fetch (a guess: a quarter).
+    public var askersMax = 16
 
     // MARK: Serving
 

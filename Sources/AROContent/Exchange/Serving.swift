@@ -17,6 +17,8 @@ enum ServingStep {
     case write(ContentStream, [UInt8], isFinal: Bool)
     case reset(ContentStream)
     case misbehaved(PeerHandle, ExchangeViolation)
+    /// A peer asked for blocks, of which these are some.
+    case asked(PeerHandle, ArraySlice<CID>)
 }
 
 /// Which request of which stream a disk reply belongs to.
@@ -110,6 +112,7 @@ extension Serving {
             var reader = ByteReader(bytes)
             while let request = try streams[stream]!.decoder.next(&reader) {
                 let before = streams[stream]!.held
+                noteAsked(request, by: streams[stream]!.peer)
                 guard streams[stream]!.requested(request) else {
                     return offended(stream, .tooManyRequests)
                 }
@@ -120,6 +123,17 @@ extension Serving {
         if isFinished { streams[stream]!.isFinished = true }
         serve()
         flush(stream)
+    }
+
+    /// Blocks of one question that are looked at for what the peer is after (a guess).
+    private static let askedLookedAt = 32
+
+    private mutating func noteAsked(_ request: ExchangeRequest, by peer: PeerHandle) {
+        switch request {
+        case .want(let cids), .have(let cids):
+            steps.append(.asked(peer, cids.prefix(Self.askedLookedAt)))
+        case .attestations, .cancel: break
+        }
     }
 
     mutating func writable(_ stream: ContentStream, room: Int, at now: Instant) {

@@ -34,7 +34,9 @@ extension Fetch {
     private mutating func admit(_ need: WalkNeed, _ unknown: inout [CID]) throws(FetchFailure) {
         let cid = need.child.cid
         let isNew = wants[cid] == nil
-        if isNew { wants.add(cid, order: need.position.start) }
+        if isNew {
+            wants.add(cid, order: need.position.start, isNode: need.place != nil)
+        }
         if let place = need.place { wants[cid]!.places.append(place) }
         if let count = need.byteCount {
             guard wants[cid]!.byteCount ?? count == count, count <= WireLimits.blockMax else {

@@ -96,6 +96,7 @@ extension Fetch {
             return leave(number, because: .violation(.wrongBytes), at: now)
         }
         links[number]!.delivered(request, at: now)
+        blockTime = blockTime.map { ($0 * 3 + (now - request.sentAt)) / 4 } ?? now - request.sentAt
         progress.bytesFetched += UInt64(block.count)
         guard let want = wants[cid], want.state == .open || want.state == .requested else { return }
         (progressedAt, searchesInVain) = (now, 0)
@@ -109,6 +110,7 @@ extension Fetch {
         wants[cid]?.saidHeld &= ~bit
         wants[cid]?.saidMissing |= bit
         release(cid, from: number)
+        links[number]!.isKnownPartial = true
         if !links[number]!.isPartial {
             links[number]!.isPartial = true
             links[number]!.haveMapDueAt = now
@@ -125,15 +127,19 @@ extension Fetch {
             return leave(number, because: .violation(.wrongAnswer), at: now)
         }
         let bit: UInt64 = 1 << UInt64(number)
-        for (i, cid) in cids.enumerated() where wants[cid] != nil {
-            if ExchangeAnswer.haveMap(map, i) {
-                wants[cid]!.saidHeld |= bit
-                wants[cid]!.saidMissing &= ~bit
-            } else {
-                wants[cid]!.saidMissing |= bit
+        for (i, cid) in cids.enumerated() {
+            let isHeld = ExchangeAnswer.haveMap(map, i)
+            if !isHeld { links[number]!.isKnownPartial = true }
+            guard let want = wants[cid], want.state == .open || want.state == .requested else {
+                continue
             }
+            wants[cid]!.saidHeld = isHeld ? want.saidHeld | bit : want.saidHeld & ~bit
+            wants[cid]!.saidMissing = isHeld ? want.saidMissing & ~bit : want.saidMissing | bit
         }
-        links[number]!.haveMapDueAt = now + config.haveMapInterval
+        // Who has it all need not be asked what it has.
+        if !links[number]!.isKnownPartial { links[number]!.isPartial = false }
+        links[number]!.haveMapDueAt =
+            now + config.haveMapInterval * Int64(100 + cids.count) / 100
     }
 }
 

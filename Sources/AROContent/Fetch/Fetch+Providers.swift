@@ -19,6 +19,8 @@ struct FetchCandidate {
     /// It could not be reached when it was last tried, or was silent twice. It is tried again while
     /// the fetch goes on, but the fetch does not wait for it.
     var isDoubted = false
+    /// Nobody named it: it asked us for what we fetch.
+    var isAsker = false
 }
 
 extension Fetch {
@@ -31,10 +33,23 @@ extension Fetch {
         for peer in peers where candidates.count < config.candidatesMax {
             guard !candidates.contains(where: { $0.peer == peer }) else { continue }
             searchesInVain = 0
+            hasFoundNew = true
             candidates.insert(
                 FetchCandidate(peer: peer, state: .idle(notBefore: now)),
                 at: generator.below(candidates.count + 1))
         }
+        advance(at: now)
+    }
+
+    /// A peer asked us for blocks: if it is after the same content it has some of it, or will have.
+    mutating func asked(for cids: ArraySlice<CID>, by peer: PeerHandle, at now: Instant) {
+        guard phase == .fetching, wants.needPeers, candidates.count < config.candidatesMax,
+            cids.contains(where: { wants[$0] != nil || $0 == options.root || $0 == walk.target }),
+            !candidates.contains(where: { $0.peer == peer }),
+            candidates.reduce(0, { $0 + ($1.isAsker ? 1 : 0) }) < config.askersMax
+        else { return }
+        candidates.append(
+            FetchCandidate(peer: peer, state: .idle(notBefore: now), isAsker: true))
         advance(at: now)
     }
 
@@ -43,7 +58,10 @@ extension Fetch {
         isSearching = false
         let isStarved = isStarved(at: now)
         if isStarved, !hasHope { searchesInVain += 1 }
-        searchDueAt = now + (isStarved ? backoff(searchesInVain) : config.searchInterval)
+        searchPause =
+            hasFoundNew ? config.searchIntervalMin : min(searchPause * 2, config.searchInterval)
+        hasFoundNew = false
+        searchDueAt = now + (isStarved ? backoff(searchesInVain) : searchPause)
         advance(at: now)
     }
 
@@ -163,8 +181,11 @@ extension Fetch {
                 let number = links.firstIndex(where: { $0 == nil })
             else { continue }
             candidates[i].state = .linked
+            // While others give, a round trip to learn what it has costs less than asking in vain.
+            let isPartial = phase == .fetching && links.contains { ($0?.blocksGiven ?? 0) > 0 }
             links[number] = FetchLink(
-                peer: candidates[i].peer, isDoubted: candidates[i].isDoubted, at: now)
+                peer: candidates[i].peer, isDoubted: candidates[i].isDoubted,
+                isPartial: isPartial || candidates[i].isAsker, at: now)
             steps.append(.open(candidates[i].peer, link: number))
         }
     }
@@ -192,16 +213,18 @@ extension Fetch {
         steps.append(.findProviders(target ?? options.root))
     }
 
+    private var patience: Duration { options.patience ?? config.patience }
+
+    /// Whoever is asked, or searched for, may still come: only time tells.
     private mutating func giveUp(at now: Instant) throws(FetchFailure) {
-        let isLate = progressedAt.map { now >= $0 + config.patience } ?? false
-        let isInVain = isHopeless && searchesInVain >= config.searchesMax
+        let isLate = progressedAt.map { now >= $0 + patience } ?? false
         if phase == .attesting, let publisher = options.publisher {
             let allAnswered = isHopeless && searches > 0 && attestationsAnswered > 0
-            guard allAnswered || isLate || isInVain else { return }
+            guard allAnswered || isLate else { return }
             if attestationsAnswered > 0 { throw .notPublishedBy(publisher) }
             throw nobody(for: options.root)
         }
-        guard isLate || isInVain && !hasCompany, let missing = wants.firstMissing else { return }
+        guard isLate, let missing = wants.firstMissing else { return }
         throw nobody(for: missing)
     }
 
@@ -212,7 +235,7 @@ extension Fetch {
 
     func providerDeadline(after now: Instant) -> Instant? {
         guard needsPeers else { return nil }
-        var next = progressedAt.map { $0 + config.patience }
+        var next = progressedAt.map { $0 + patience }
         if !isSearching, let due = searchDueAt, due > now, linkCount < links.count {
             next = earliest(next, due)
         }

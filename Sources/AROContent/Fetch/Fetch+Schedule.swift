@@ -1,5 +1,5 @@
 /// Who is asked for what: batches by measured speed, faster peers first; no block twice until nothing
-/// else is left; then late blocks of slow peers from others too.
+/// else is left for a peer; then late blocks of slow peers from others too.
 
 import AROPrimitives
 import AROWire
@@ -7,9 +7,13 @@ import AROWire
 extension Fetch {
     mutating func schedule(at now: Instant) {
         guard phase == .fetching else { return }
-        for number in linksByRate() {
-            assign(number, at: now)
-            if isEndGame { assignCopies(number, at: now) }
+        let open = linksByRate()
+        for number in open {
+            assign(number, isAlone: open.count == 1, at: now)
+            if mayCopy(number), isEndGame || links[number]!.copiesDueAt <= now {
+                links[number]!.copiesDueAt = now + Self.lookInterval
+                assignCopies(number, at: now)
+            }
             askHaveMap(number, at: now)
         }
     }
@@ -21,17 +25,19 @@ extension Fetch {
         }
     }
 
-    private func budget(of link: Int) -> AskBudget {
+    private func budget(of link: Int, isAlone: Bool = false) -> AskBudget {
         let memory = max(0, config.bytesInFlightMax - bytesInFlight)
-        return links[link]!.budget(memory: memory, nodeWeight: nodeWeight, config)
+        return links[link]!.budget(
+            memory: memory, nodeWeight: nodeWeight, isAlone: isAlone, config)
     }
 
     // MARK: First requests
 
-    private mutating func assign(_ link: Int, at now: Instant) {
+    private mutating func assign(_ link: Int, isAlone: Bool, at now: Instant) {
         guard !wants.open.isEmpty, links[link]!.wantsBatch(config) else { return }
-        var budget = budget(of: link)
-        let batch = wants.take(for: link, isPartial: links[link]!.isPartial, &budget)
+        var budget = budget(of: link, isAlone: isAlone)
+        let batch = wants.take(
+            for: link, isPartial: links[link]!.isPartial, isShared: candidates.count > 1, &budget)
         for cid in batch { ask(link, for: cid, at: now) }
         sendWants(batch, to: link)
     }
@@ -39,10 +45,9 @@ extension Fetch {
     private mutating func ask(_ link: Int, for cid: CID, at now: Instant) {
         let want = wants[cid]!
         let weight = want.weight ?? nodeWeight
-        let expected = links[link]!.expectedTime(weight)
+        let expected = links[link]!.expectedTime(weight) ?? blockTime
         links[link]!.asked(.block(cid), charge: want.charge, weight: weight, at: now)
         wants[cid]!.holders |= 1 << UInt64(link)
-        wants[cid]!.expectedAt = expected.map { now + $0 }
         wants[cid]!.hedgeAt = now + max(config.hedgeMin, (expected ?? .zero) * 2)
     }
 
@@ -63,8 +68,14 @@ extension Fetch {
             && !wants.requested.isEmpty
     }
 
+    /// Whether a peer may be asked for what others were asked for: all was, or it lacks all that was
+    /// not.
+    private func mayCopy(_ link: Int) -> Bool {
+        guard !wants.requested.isEmpty else { return false }
+        return isEndGame ? links[link]!.requestCount < 2 : links[link]!.isIdle
+    }
+
     private mutating func assignCopies(_ link: Int, at now: Instant) {
-        guard links[link]!.requestCount < 2 else { return }
         var budget = budget(of: link)
         var batch: [CID] = []
         for cid in wants.requested where !budget.isSpent {
@@ -82,16 +93,19 @@ extension Fetch {
         want.holders.nonzeroBitCount < config.copiesMax
     }
 
-    /// Whether a copy at `link` makes sense: the time to wait is over, or the link would be done in
-    /// half of what the others still need.
+    /// Whether a copy at `link` makes sense: it would be done in half of the time that the others still
+    /// need as things go, or sooner than they where these are late.
     private func isLate(_ want: Want, for link: Int, at now: Instant) -> Bool {
-        if now >= want.hedgeAt { return true }
-        guard let others = want.expectedAt,
-            let ours = links[link]!.expectedTime(want.weight ?? nodeWeight)
-        else {
-            return false
+        var rest = Duration.seconds(3_600)
+        for other in links.indices where want.holders >> UInt64(other) & 1 == 1 {
+            guard let time = links[other]?.remainingTime(want.cid, at: now) else { continue }
+            rest = min(rest, time)
         }
-        return now + ours * 2 < others
+        let isOverdue = now >= want.hedgeAt
+        guard let ours = links[link]!.expectedTime(want.weight ?? nodeWeight) ?? blockTime else {
+            return isOverdue
+        }
+        return isOverdue ? ours < rest : ours * 2 < rest
     }
 
     // MARK: Partial providers
@@ -105,6 +119,9 @@ extension Fetch {
         for entry in wants.open where cids.count < ExchangeLimits.haveMax {
             if wants[entry.cid]!.saidHeld & bit == 0 { cids.append(entry.cid) }
         }
+        for cid in wants.requested where cids.count < ExchangeLimits.haveMax {
+            if wants[cid]!.saidHeld & bit == 0 { cids.append(cid) }
+        }
         guard !cids.isEmpty else { return }
         links[link]!.haveMapDueAt = nil
         links[link]!.asked(.have(cids), at: now)
@@ -113,19 +130,19 @@ extension Fetch {
 
     // MARK: When to look again
 
+    /// How often late blocks are looked at while peers without work could give them (a guess).
+    private static let lookInterval = Duration.milliseconds(250)
+
     func scheduleDeadline(after now: Instant) -> Instant? {
-        guard phase == .fetching else { return nil }
+        guard phase == .fetching, wants.needPeers else { return nil }
         var next: Instant?
-        for case let link? in links where link.isPartial && !wants.open.isEmpty {
-            if let due = link.haveMapDueAt, due > now { next = earliest(next, due) }
+        var (isLooking, openCount) = (false, 0)
+        for number in links.indices {
+            guard let link = links[number], link.isOpen else { continue }
+            if link.isPartial, let due = link.haveMapDueAt, due > now { next = earliest(next, due) }
+            isLooking = isLooking || mayCopy(number)
+            openCount += 1
         }
-        if isEndGame, links.contains(where: { $0.map { $0.isOpen && $0.requestCount < 2 } == true })
-        {
-            for cid in wants.requested {
-                let want = wants[cid]!
-                if mayCopy(want), want.hedgeAt > now { next = earliest(next, want.hedgeAt) }
-            }
-        }
-        return next
+        return isLooking && openCount > 1 ? earliest(next, now + Self.lookInterval) : next
     }
 }

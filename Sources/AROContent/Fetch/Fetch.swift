@@ -24,8 +24,12 @@ enum FetchStep {
     case leave(link: Int, abruptly: Bool)
     case findProviders(CID)
     case tell(FetchEvent)
-    /// So much of the content is here that others may be told.
+    /// All of the content is here.
     case holds(CID)
+    /// Some of it is here, and more will be.
+    case holdsPart(CID)
+    /// The fetch is over, and what it said to hold in part will not become more.
+    case gaveUp(CID)
     case misbehaved(PeerHandle, ExchangeViolation)
 }
 
@@ -57,7 +61,7 @@ struct Fetch {
     var phase: Phase
     var steps: [FetchStep] = []
     var walk: Walk
-    var wants = Wants()
+    var wants: Wants
     /// By number; nil where a place is free.
     var links: [FetchLink?]
     var candidates: [FetchCandidate] = []
@@ -80,17 +84,30 @@ struct Fetch {
     /// Peers that were asked who signed the root.
     var attestationsAsked = 0
     var attestationsAnswered = 0
+    /// Until the next search, while there are peers; doubles as long as nobody new is found.
+    var searchPause: Duration
+    var hasFoundNew = false
     /// The last new block of the network, or when the network was first needed.
     var progressedAt: Instant?
+    /// How long blocks took from the question to the answer, lately.
+    var blockTime: Duration?
 
     var progress = FetchProgress()
     var toldProgress = FetchProgress()
     var toldAt: Instant
-    var hasAnnounced = false
+    private let begunAt: Instant
+    /// What was told to others: that a part is here.
+    private(set) var offered: CID?
     private(set) var nextDeadline: Instant?
 
-    init(id: FetchID, options: FetchOptions, config: ExchangeConfiguration, at now: Instant) {
+    /// - Parameter salt: by chance; see ``FetchOptions/Order/any``.
+    init(
+        id: FetchID, options: FetchOptions, config: ExchangeConfiguration, salt: UInt64,
+        at now: Instant
+    ) {
         (self.id, self.options, self.config) = (id, options, config)
+        wants = Wants(options.order, readAhead: config.readAheadMax, salt: salt)
+        (searchPause, begunAt) = (config.searchIntervalMin, now)
         let limits = WalkLimits(blocksMax: config.blocksMax, linksMax: config.linksMax)
         walk = Walk(options, limits: limits)
         phase = options.publisher == nil ? .fetching : .attesting
@@ -111,7 +128,7 @@ struct Fetch {
         }
         schedule(at: now)
         if phase == .fetching, walk.isExhausted, wants.isEmpty { return finish() }
-        announceEarly()
+        offerEarly(at: now)
         tellProgress(at: now)
         nextDeadline = deadline(after: now)
     }
@@ -135,7 +152,8 @@ extension Fetch {
     private mutating func finish() {
         noteProgress()
         if progress.bytesWanted == nil { progress.bytesWanted = progress.bytesStored }
-        announce()
+        if let target = toBeOffered { steps.append(.holds(target)) }
+        offered = nil
         end()
         steps.append(.tell(.finished(progress)))
     }
@@ -153,18 +171,22 @@ extension Fetch {
             steps.append(.leave(link: number, abruptly: !links[number]!.isIdle))
             links[number] = nil
         }
+        if let offered { steps.append(.gaveUp(offered)) }
+        offered = nil
     }
 
-    private mutating func announceEarly() {
-        if progress.bytesStored >= config.announceAfterBytes { announce() }
+    /// What others may be told of: what was asked for in part is not offered.
+    private var toBeOffered: CID? {
+        options.range == nil && options.scope == .all ? walk.target : nil
     }
 
-    /// Offers the content to others: what was asked for in part is not announced.
-    private mutating func announce() {
-        guard !hasAnnounced, options.range == nil, options.scope == .all, let target = walk.target
+    /// Offers what is here so far. Blocks of a tree's nodes alone are of no use to anybody.
+    private mutating func offerEarly(at now: Instant) {
+        guard offered == nil, now >= begunAt + config.offerAfter, progress.bytesStored > 0,
+            let target = toBeOffered
         else { return }
-        hasAnnounced = true
-        steps.append(.holds(target))
+        offered = target
+        steps.append(.holdsPart(target))
     }
 }
 

@@ -57,20 +57,32 @@ struct FetchLink {
     /// When something was sent while nothing was under way: the next byte tells the round trip.
     private var probeSentAt: Instant?
 
+    /// When the last answer was complete, and ``received`` then.
+    private var answeredAt = Instant.origin
+    private var receivedAtAnswer = 0
+
     /// The stall clock runs from here, set back by progress.
     private var stallFrom: Instant
     private var stallBytes = 0
 
-    /// It answered MISSING: from then on it is only asked for what it says it holds.
-    var isPartial = false
+    /// It answered MISSING, or others give already what it might lack: it is only asked for what it
+    /// says it holds.
+    var isPartial: Bool
+    /// It once lacked something.
+    var isKnownPartial = false
     var haveMapDueAt: Instant?
     /// Blocks that it said it holds and then missed.
     var brokenPromises = 0
+    /// When to look again whether it could give what others are late with.
+    var copiesDueAt = Instant.origin
     var attestationsAsked = false
     private(set) var blocksGiven = 0
 
-    init(peer: PeerHandle, isDoubted: Bool = false, at now: Instant) {
-        (self.peer, self.isDoubted) = (peer, isDoubted)
+    init(
+        peer: PeerHandle, isDoubted: Bool = false, isPartial: Bool = false, at now: Instant
+    ) {
+        (self.peer, self.isDoubted, self.isPartial) = (peer, isDoubted, isPartial)
+        haveMapDueAt = isPartial ? now : nil
         (receivedAt, stallFrom) = (now, now)
     }
 
@@ -166,6 +178,7 @@ extension FetchLink {
             head = 0
         }
         (stallFrom, stallBytes) = (now, received)
+        (answeredAt, receivedAtAnswer) = (now, received)
         return request
     }
 
@@ -195,12 +208,27 @@ extension FetchLink {
         return min(max(config.windowMin, bytes), config.bytesInFlightMax)
     }
 
+    /// Blocks that may be asked for whatever they weigh: the second keeps the peer busy while the
+    /// next question travels, which does not matter where a block takes long. What a slow peer was
+    /// asked for, nobody else is.
+    private func blocksAtOnce(_ isAlone: Bool, _ config: ExchangeConfiguration) -> Int {
+        if isAlone { return 2 }
+        guard let rate, blocksGiven > 0 else { return 1 }
+        let (scaled, overflow) = (received / blocksGiven)
+            .multipliedReportingOverflow(by: 1_000_000_000)
+        guard !overflow, rate > 0 else { return 1 }
+        return .nanoseconds(Int64(scaled / rate)) > config.pipelinedTime ? 1 : 2
+    }
+
     /// What more may be asked of it.
+    ///
+    /// - Parameter isAlone: there is no other peer to ask.
     func budget(
-        memory: Int, nodeWeight: Int, _ config: ExchangeConfiguration
+        memory: Int, nodeWeight: Int, isAlone: Bool, _ config: ExchangeConfiguration
     ) -> AskBudget {
         AskBudget(
-            requests: ExchangeLimits.requestsMax - requestCount, free: 2 - requestCount,
+            requests: ExchangeLimits.requestsMax - requestCount,
+            free: blocksAtOnce(isAlone, config) - requestCount,
             window: window(config) - weighed, memory: memory,
             mayExceedMemory: memory == config.bytesInFlightMax, nodeWeight: nodeWeight)
     }
@@ -218,6 +246,31 @@ extension FetchLink {
         let (scaled, overflow) = bytes.multipliedReportingOverflow(by: 1_000_000_000)
         guard !overflow, rate > 0 else { return .seconds(3_600) }
         return roundTrip + .nanoseconds(scaled / Int64(rate))
+    }
+
+    /// Since the last answer, or since the question: less says nothing of how fast a peer is now (a
+    /// guess).
+    private static let evidence = Duration.milliseconds(500)
+
+    /// How long until the block that was asked for is complete: as things went since the last answer,
+    /// or while that says little as they went before. Zero where nothing is known; nil where the block
+    /// was not asked for.
+    func remainingTime(_ cid: CID, at now: Instant) -> Duration? {
+        guard let first = due else { return nil }
+        var bytes = 0
+        for request in requests[head...] {
+            bytes += request.weight
+            guard case .block(cid) = request.asked, !request.isCancelled else { continue }
+            let came = received - receivedAtAnswer
+            let since = now - max(first.sentAt, answeredAt)
+            let isTold = since >= Self.evidence
+            let time = isTold ? since.nanoseconds : 1_000_000_000
+            guard let speed = isTold ? came : rate else { return .zero }
+            let (scaled, overflow) = Int64(clamping: max(bytes - came, 0))
+                .multipliedReportingOverflow(by: time)
+            return overflow || speed <= 0 ? .seconds(3_600) : .nanoseconds(scaled / Int64(speed))
+        }
+        return nil
     }
 
     /// When the peer is given up unless something comes; nil where it owes nothing.

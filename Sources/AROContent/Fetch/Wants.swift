@@ -1,5 +1,10 @@
 /// The blocks that a fetch needs now and does not have yet: a bounded table, looked up by CID, with
-/// the open ones in the order in which the walk met them.
+/// the open ones in the order in which they are asked for.
+///
+/// Where nobody reads along that order is one of chance, after the nodes of the tree: of fetches that
+/// begin together each then soon has blocks that the others lack. BitTorrent takes the rarest first,
+/// which needs to know what everybody has; chance needs no messages, and is as good while no block is
+/// rare (Legout et al. 2006, "Rarest First and Choke Algorithms Are Enough", compare the two).
 
 import AROPrimitives
 import AROWire
@@ -36,8 +41,7 @@ struct Want {
     var holders: UInt64 = 0
     var saidHeld: UInt64 = 0
     var saidMissing: UInt64 = 0
-    /// When the first holder should have it here, where known, and when to stop waiting for it alone.
-    var expectedAt: Instant?
+    /// When whoever was asked last is late.
     var hedgeAt = Instant.distantFuture
     /// Bytes of a block that is being written.
     var writing = 0
@@ -92,6 +96,10 @@ struct Wants {
         var order: UInt128
     }
 
+    private let fetchOrder: FetchOptions.Order
+    private let readAhead: Int
+    private let salt: UInt64
+    private var takenCount = 0
     private var table: [CID: Want] = [:]
     /// The open ones, in order.
     private(set) var open: [Ordered] = []
@@ -99,6 +107,13 @@ struct Wants {
     private(set) var requested: [CID] = []
     /// Those that another fetch sees to.
     private(set) var elsewhere: [CID] = []
+
+    /// - Parameters:
+    ///   - readAhead: where somebody reads along, blocks that come in order all the same.
+    ///   - salt: decides where chance does.
+    init(_ order: FetchOptions.Order, readAhead: Int, salt: UInt64) {
+        (fetchOrder, self.readAhead, self.salt) = (order, readAhead, salt)
+    }
 
     var count: Int { table.count }
     var isEmpty: Bool { table.isEmpty }
@@ -112,8 +127,20 @@ struct Wants {
         _modify { yield &table[cid] }
     }
 
-    mutating func add(_ cid: CID, order: UInt128) {
-        table[cid] = Want(cid: cid, order: order)
+    /// - Parameter isNode: others depend on it, so that it is not left to chance.
+    mutating func add(_ cid: CID, order: UInt128, isNode: Bool) {
+        let place = isNode || fetchOrder == .reading ? order >> 1 : shuffled(order)
+        table[cid] = Want(cid: cid, order: place)
+    }
+
+    /// A place behind all nodes that depends on nothing but the place in the tree and the salt
+    /// (SplitMix64: Steele et al. 2014).
+    private func shuffled(_ order: UInt128) -> UInt128 {
+        var word = UInt64(truncatingIfNeeded: order >> 64) ^ UInt64(truncatingIfNeeded: order)
+        word = (word ^ salt) &+ 0x9e37_79b9_7f4a_7c15
+        word = (word ^ (word >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        word = (word ^ (word >> 27)) &* 0x94d0_49bb_1331_11eb
+        return 1 << 127 | UInt128(word ^ (word >> 31)) << 32
     }
 
     @discardableResult
@@ -155,26 +182,55 @@ struct Wants {
         }
     }
 
-    /// Takes open wants, in order, that the link may be asked for, as far as `budget` goes, and sets
-    /// them to requested.
-    mutating func take(for link: Int, isPartial: Bool, _ budget: inout AskBudget) -> [CID] {
+    /// Takes open wants that the link may be asked for, as far as `budget` goes, and sets them to
+    /// requested: in their order, but where somebody reads what others hold too, every second one is
+    /// some other of the next few.
+    ///
+    /// - Parameter isShared: whether others hold it; see ``ExchangeConfiguration/readAheadMax``.
+    mutating func take(
+        for link: Int, isPartial: Bool, isShared: Bool, _ budget: inout AskBudget
+    ) -> [CID] {
         var taken: [CID] = []
-        var kept: [Ordered] = []
-        var i = 0
-        while i < open.count, !budget.isSpent {
-            let cid = open[i].cid
-            if let want = table[cid], want.mayAsk(link, isPartial: isPartial) {
-                guard budget.take(want) else { break }
-                taken.append(cid)
-                table[cid]!.state = .requested
-                requested.append(cid)
+        var places: [Int] = []
+        let near = isShared && fetchOrder == .reading ? min(readAhead, open.count) : 0
+        var (inOrder, aside) = (0, 0)
+        while inOrder < open.count, !budget.isSpent {
+            var place = inOrder
+            if aside < near, (takenCount + taken.count) % 2 == 1 {
+                place = Int((salt &+ UInt64(aside)) % UInt64(near))
+                aside += 1
             } else {
-                kept.append(open[i])
+                inOrder += 1
             }
-            i += 1
+            let cid = open[place].cid
+            guard let want = table[cid], want.state == .open,
+                want.mayAsk(link, isPartial: isPartial)
+            else { continue }
+            guard budget.take(want) else { break }
+            taken.append(cid)
+            places.append(place)
+            table[cid]!.state = .requested
         }
-        open.replaceSubrange(0..<i, with: kept)
+        takenCount += taken.count
+        requested += taken
+        removeOpen(at: places)
         return taken
+    }
+
+    private mutating func removeOpen(at places: [Int]) {
+        let places = places.sorted()
+        guard var kept = places.first, let last = places.last else { return }
+        let after = kept
+        var next = 0
+        for i in after...last {
+            if next < places.count, places[next] == i {
+                next += 1
+            } else {
+                open[kept] = open[i]
+                kept += 1
+            }
+        }
+        open.removeSubrange(kept...last)
     }
 
     /// A link's place is free: forgets what its peer said.

@@ -28,7 +28,7 @@ extension Kademlia {
         switch request.purpose {
         case .find: read(answer, by: peer, i, at: now, book: &book, into: &out)
         case .readBack: readBack(answer, by: peer, i)
-        case .store, .probe: return
+        case .store, .probe, .handOver: return
         }
         pump(id, at: now, book: &book, into: &out)
     }

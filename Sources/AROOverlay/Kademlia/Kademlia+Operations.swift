@@ -226,6 +226,9 @@ extension Kademlia {
     ) {
         switch event {
         case .transmit(let request, let isLate):
+            if case .handOver(let place) = request.purpose {
+                return handOverAgain(place, request, at: now, into: &out)
+            }
             let i = index(of: request)
             guard request.purpose == .probe || i != nil else { return }
             let number = request.number | UInt32(request.transmissions - 1)
@@ -259,7 +262,7 @@ extension Kademlia {
     ) {
         guard let i = index(of: request) else { return }
         switch request.purpose {
-        case .probe: return
+        case .probe, .handOver: return
         case .find where isFinal: operations[i].lookup.failed(request.peer)
         case .find: operations[i].lookup.suspended(request.peer)
         case .store, .readBack: operations[i].placement?.failed(request.peer)

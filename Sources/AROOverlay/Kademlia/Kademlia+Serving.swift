@@ -124,6 +124,7 @@ extension Kademlia {
             .stored(KademliaStored(request: store.request, status: status)), to: peer)
         guard serves, store.serves, status != .invalid else { return }
         heard(peer, .unmeasured, at: now, book: &book, into: &out)
+        handOvers.remove(store.record.place, to: peer)
     }
 
     private mutating func status(

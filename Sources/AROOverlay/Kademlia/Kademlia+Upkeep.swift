@@ -92,7 +92,8 @@ extension Kademlia {
         case .ourselves: return
         case .network: return drops.count(.tableNetworkFull)
         case .spared(let silent?): probe(silent, at: now, book: book, into: &out)
-        case .spared(nil), .known, .inserted: break
+        case .inserted: welcome(peer, at: now, book: book)
+        case .spared(nil), .known: break
         }
         guard wasAlone else { return }
         rescue = nil

@@ -12,7 +12,7 @@ extension Kademlia {
         add(
             "other Kademlia",
             heard.peers.heapByteCount + rates.heapByteCount + requests.pending.heapByteCount
-                + operations.heapByteCount)
+                + operations.heapByteCount + handOvers.heapByteCount)
     }
 
     package mutating func forEachHotBuffer(_ body: (UnsafeRawBufferPointer) -> Void) {

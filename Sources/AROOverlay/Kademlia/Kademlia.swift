@@ -29,6 +29,7 @@ public struct Kademlia: ~Copyable {
     /// How long answers take, over all peers.
     var times: PopulationTime
     var publications = Publications()
+    var handOvers = HandOvers()
     var operations: [Operation] = []
     var generator: Generator
     var drops = DropCounts()
@@ -76,7 +77,7 @@ public struct Kademlia: ~Copyable {
     /// When ``deadlinePassed(at:book:identity:into:)`` wants to be called; it may lie in the past.
     public var nextDeadline: Instant? {
         var next = earliest(requests.deadline, rescue?.at)
-        next = earliest(next, expiryAt)
+        next = earliest(earliest(next, expiryAt), handOvers.due)
         guard mayWorkUnasked else { return next }
         next = earliest(next, publications.nextDue)
         return earliest(next, table.leastTouched.at + shared.value.refreshInterval)
@@ -93,6 +94,7 @@ public struct Kademlia: ~Copyable {
         while let event = requests.next(at: now, lifetime: configuration.requestLifetime) {
             handle(event, at: now, book: &book, into: &out)
         }
+        handOver(at: now, book: book, into: &out)
         keepUp(at: now, book: &book, identity: identity, into: &out)
     }
 
@@ -206,10 +208,24 @@ public struct Kademlia: ~Copyable {
     }
 
     /// Has a key renewed without an operation of its own: for what a node provided before it was
-    /// restarted. Many of them are placed a few at a time.
+    /// restarted, or has fetched. Many of them are placed a few at a time. What was told as a part is
+    /// told as a whole when it is renewed.
     public mutating func resumeProviding(_ key: DHTKey, at now: Instant) {
+        if publications.completed(key) { return }
         guard publications.rows.count < configuration.publicationsMax else { return }
         publications.set(Publication(key: key, subject: .content, due: now))
+    }
+
+    /// The same for content that is here in part and still coming: its records are short-lived.
+    public mutating func providePart(_ key: DHTKey, at now: Instant) {
+        guard publications.rows.count < configuration.publicationsMax, publications[key] == nil
+        else { return }
+        publications.set(Publication(key: key, subject: .part, due: now))
+    }
+
+    /// Stops renewing what is told as a part.
+    public mutating func withdrawPart(_ key: DHTKey) {
+        if publications[key]?.subject == .part { withdraw(key) }
     }
 
     /// Stops renewing what is published under a key. Records that peers hold run out.
@@ -259,6 +275,7 @@ public struct Kademlia: ~Copyable {
         for peer in heard.peers { body(peer) }
         rates.forEachHandle(body)
         for request in requests.pending { body(request.peer) }
+        for row in handOvers.rows { body(row.peer) }
         for operation in operations { operation.forEachHandle(body) }
     }
 
@@ -317,6 +334,7 @@ public struct Kademlia: ~Copyable {
         let record = publication.record(
             addresses: addresses, wallClock: wallClock(at: now), configuration,
             signedBy: identity)
+        publications.signed(publication.key, for: publication.lifetime(configuration))
         if serves { keep(record, from: nil, at: now, book: book) }
         return start(
             .place(record), publication.key, paths: configuration.writePaths,

@@ -78,6 +78,17 @@ public struct KademliaConfiguration: Sendable {
     /// of them keep whatever a publisher provides.
     public var recordsPerAuthorMax = 8_192
     public var providerLifetime = RecordLimits.providerLifetimeMax
+    /// Of the record of who holds a part and is fetching the rest: a fetch that is given up is
+    /// forgotten soon. A guess.
+    public var partLifetime = Duration.minutes(30)
+
+    /// Records of others that wait to be handed to newcomers near their keys (Kademlia §2.5); 0 to leave
+    /// that to renewal. A guess: what a node of a thousand holds where each publishes fifty.
+    public var handOversMax = 1_024
+    /// So many are handed over at once, and the next ones after this time: below what a peer may
+    /// store. Guesses.
+    public var handOversAtOnce = 8
+    public var handOverInterval = Duration.milliseconds(100)
 
     /// What one peer may ask: at once, and then each second. Guesses; a look-up asks a peer once.
     public var asksBurst = 400

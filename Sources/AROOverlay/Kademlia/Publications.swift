@@ -11,6 +11,8 @@ import AROWire
 struct Publication: Sendable {
     enum Subject: Hashable, Sendable {
         case content
+        /// Content that is here in part.
+        case part
         case name(label: [UInt8], value: [UInt8], sequence: UInt64, lifetime: Duration)
     }
 
@@ -18,11 +20,18 @@ struct Publication: Sendable {
     var subject: Subject
     /// When it is due again; the distant future while it is being placed.
     var due: Instant
+    /// How long the record lives that was signed last.
+    fileprivate var signedFor: Duration?
+
+    init(key: DHTKey, subject: Subject, due: Instant) {
+        (self.key, self.subject, self.due) = (key, subject, due)
+    }
 
     /// How long a record of it lives.
     func lifetime(_ configuration: KademliaConfiguration) -> Duration {
         switch subject {
         case .content: configuration.providerLifetime
+        case .part: configuration.partLifetime
         case .name(_, _, _, let lifetime): lifetime
         }
     }
@@ -33,11 +42,11 @@ struct Publication: Sendable {
         signedBy identity: borrowing Identity
     ) -> KademliaStore.Record {
         switch subject {
-        case .content:
+        case .content, .part:
             .provider(
                 ProviderRecord(
                     key: key, addresses: addresses, issued: wallClock,
-                    lifetime: configuration.providerLifetime, signedBy: identity))
+                    lifetime: lifetime(configuration), signedBy: identity))
         case .name(let label, let value, let sequence, let lifetime):
             .name(
                 NameRecord(
@@ -85,6 +94,19 @@ struct Publications: Sendable {
         return due
     }
 
+    /// What was a part is whole: that is said at the next renewal. False where it was no part.
+    mutating func completed(_ key: DHTKey) -> Bool {
+        let i = position(of: key)
+        guard i < rows.count, rows[i].key == key, rows[i].subject == .part else { return false }
+        rows[i].subject = .content
+        return true
+    }
+
+    mutating func signed(_ key: DHTKey, for lifetime: Duration) {
+        let i = position(of: key)
+        if i < rows.count, rows[i].key == key { rows[i].signedFor = lifetime }
+    }
+
     /// A placement ended.
     mutating func placed(
         _ key: DHTKey, held: Int, at now: Instant, _ configuration: KademliaConfiguration,
@@ -92,7 +114,7 @@ struct Publications: Sendable {
     ) {
         let i = position(of: key)
         guard i < rows.count, rows[i].key == key else { return }
-        let half = rows[i].lifetime(configuration) / 2
+        let half = (rows[i].signedFor ?? rows[i].lifetime(configuration)) / 2
         let wait =
             held > 0
             ? generator.between(half - half / 10, half) : configuration.publicationRetry

@@ -21,7 +21,7 @@ struct RecordStore: Sendable {
     }
 
     /// Names come before provider records that somebody puts under the same key.
-    enum Kind: UInt8, Comparable, Sendable {
+    enum Kind: UInt8, Comparable, Hashable, Sendable {
         case name, provider
 
         static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
@@ -179,7 +179,24 @@ struct RecordStore: Sendable {
 
     // MARK: Searching
 
-    private func stored(_ key: DHTKey, _ kind: Kind, _ author: PeerID) -> Stored? {
+    /// How many of the first records have keys for which this holds: all of them stand before the rest.
+    func partition(where isBefore: (DHTKey) -> Bool) -> Int {
+        var (low, high) = (0, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if isBefore(slots[Int(order[middle])].key) { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    func firstPosition(of key: DHTKey) -> Int { partition { $0 < key } }
+
+    func place(at position: Int) -> RecordPlace {
+        let stored = slots[Int(order[position])]
+        return RecordPlace(key: stored.key, kind: stored.record.kind, author: stored.author)
+    }
+
+    func stored(_ key: DHTKey, _ kind: Kind, _ author: PeerID) -> Stored? {
         let i = position(of: key, kind, author)
         guard i < count else { return nil }
         let stored = slots[Int(order[i])]

@@ -14,6 +14,8 @@ struct Request: Sendable {
         /// Are you alive?
         case probe
         case find, store, readBack
+        /// Keep this record, as you are near its key.
+        case handOver(RecordPlace)
     }
 
     /// The random number, its lower two bits zero.

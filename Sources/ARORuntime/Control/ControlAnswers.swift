@@ -13,10 +13,10 @@ struct ControlAnswers: Sendable {
     func answer(_ command: ControlCommand, _ client: ControlClientEnd) async throws {
         switch command {
         case .put(let path): try await put(path, client)
-        case .get(let root, let path, let from, let to, let publisher):
+        case .get(let root, let path, let from, let to, let publisher, let patience):
             let options = FetchOptions(
                 root: try CID(root), path: path, range: try range(from, to),
-                publisher: try publisher.map(peer))
+                publisher: try publisher.map(peer), patience: try patience.map(span))
             try await get(options, client)
         case .list(let root, let path): try await list(root, path, client)
         case .providers(let root, let limit):
@@ -58,6 +58,13 @@ struct ControlAnswers: Sendable {
             throw FailureReport(.usage, "'\(text)' is no peer (bafzaa…)")
         }
         return peer
+    }
+
+    private func span(_ seconds: Double) throws -> Duration {
+        guard seconds > 0, seconds <= 86_400 else {
+            throw FailureReport(.usage, "patience is more than 0 and at most a day")
+        }
+        return .nanoseconds(Int64(seconds * 1e9))
     }
 
     private func range(_ from: UInt64?, _ to: UInt64?) throws -> Range<UInt64>? {

@@ -17,7 +17,10 @@ package enum ControlCommand: Codable, Hashable, Sendable {
     /// Store the file or directory at `path`, or the bytes that follow up to ``ControlEvent/end``.
     case put(path: String?)
     /// Fetch, then send the content: ``ControlEvent/entry(_:)`` and bytes for each file of it.
-    case get(root: String, path: [String], from: UInt64?, to: UInt64?, publisher: String?)
+    /// `patience`: seconds without a new block until the fetch fails; nil for the node's own.
+    case get(
+        root: String, path: [String], from: UInt64?, to: UInt64?, publisher: String?,
+        patience: Double? = nil)
     case list(root: String?, path: [String])
     case providers(root: String, limit: Int)
     case pinAdd(root: String)

@@ -49,10 +49,12 @@ extension NodeHandle {
         _ options: FetchOptions, _ progress: @escaping @Sendable (FetchProgress) -> Void,
         _ read: @escaping @Sendable (_ wait: @escaping BlockWait) async throws -> Void
     ) async throws {
+        var options = options
+        options.order = .reading
         let news = FetchNews(isReadable: options.publisher == nil)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await self.follow(options, news, progress) }
-            group.addTask { try await self.export(options, news, progress, read) }
+            group.addTask { [options] in await self.follow(options, news, progress) }
+            group.addTask { [options] in try await self.export(options, news, progress, read) }
             while try await group.next() != nil {}
         }
         if let failure = news.failure { throw failure }

@@ -160,12 +160,14 @@ private let kademliaKeys = Keys<KademliaConfiguration>(
             \.storesPerSecond
         ), ("ratesMax", \.ratesMax), ("operationsMax", \.operationsMax),
         ("backgroundMax", \.backgroundMax), ("publicationsMax", \.publicationsMax),
+        ("handOversMax", \.handOversMax), ("handOversAtOnce", \.handOversAtOnce),
     ],
     spans: [
         ("trustedFor", \.trustedFor), ("refreshInterval", \.refreshInterval),
         ("requestLifetime", \.requestLifetime), ("expectedMin", \.expectedMin),
         ("expectedMax", \.expectedMax), ("expectedFirst", \.expectedFirst),
-        ("providerLifetime", \.providerLifetime),
+        ("providerLifetime", \.providerLifetime), ("partLifetime", \.partLifetime),
+        ("handOverInterval", \.handOverInterval),
         (
             "publicationRetry",
             \.publicationRetry
@@ -186,7 +188,8 @@ private let exchangeKeys = Keys<ExchangeConfiguration>(
             "brokenPromisesMax",
             \.brokenPromisesMax
         ), ("candidateFailuresMax", \.candidateFailuresMax),
-        ("stallBytesMin", \.stallBytesMin), ("searchesMax", \.searchesMax),
+        ("stallBytesMin", \.stallBytesMin), ("askersMax", \.askersMax),
+        ("readAheadMax", \.readAheadMax),
         ("servedStreamsMax", \.servedStreamsMax),
         (
             "servedStreamsPerPeerMax",
@@ -198,10 +201,9 @@ private let exchangeKeys = Keys<ExchangeConfiguration>(
         ), ("servedBytesPerPeerMax", \.servedBytesPerPeerMax),
         ("servedBytesMax", \.servedBytesMax),
     ],
-    counts: [
-        ("announceAfterBytes", \.announceAfterBytes)
-    ],
     spans: [
+        ("offerAfter", \.offerAfter), ("pipelinedTime", \.pipelinedTime),
+        ("searchIntervalMin", \.searchIntervalMin),
         ("connectTimeout", \.connectTimeout), ("connectLate", \.connectLate),
         ("silenceTimeout", \.silenceTimeout), ("stallTimeout", \.stallTimeout),
         ("hedgeMin", \.hedgeMin), ("patience", \.patience), ("retryDelay", \.retryDelay),

@@ -65,6 +65,8 @@ struct SwarmNode {
     // What came out.
     var events: [FetchEvent] = []
     var provided: [CID] = []
+    var providedInPart: [CID] = []
+    var gaveUp: [CID] = []
     var misbehaved: [PeerHandle: [ExchangeViolation]] = [:]
     var searches = 0
     /// Block bytes of this node's fetches that it holds: received and not yet confirmed by its disk.
@@ -112,6 +114,8 @@ final class Swarm {
     var ends: [SwarmEnd] = []
     /// Who is told to whoever searches.
     var providers: [Int] = []
+    /// Whether who holds something is found by others.
+    var isTelling = false
     var latency = Duration.milliseconds(10)
     var sendBuffer = 256 << 10
     var segment = 16 << 10
@@ -350,7 +354,15 @@ final class Swarm {
             push(.providers(node: node, cid), at: now + latency * 4)
             push(.searched(node: node, cid), at: now + latency * 8)
         case .fetchEvent(_, let event): nodes[node].events.append(event)
-        case .becameProvider(let cid): nodes[node].provided.append(cid)
+        case .becameProvider(let cid):
+            nodes[node].provided.append(cid)
+            if isTelling, !providers.contains(node) { providers.append(node) }
+        case .becamePartialProvider(let cid):
+            nodes[node].providedInPart.append(cid)
+            if isTelling, !providers.contains(node) { providers.append(node) }
+        case .gaveUpProviding(let cid):
+            nodes[node].gaveUp.append(cid)
+            if isTelling { providers.removeAll { $0 == node } }
         case .misbehaved(let peer, let violation):
             nodes[node].misbehaved[peer, default: []].append(violation)
         }

@@ -54,15 +54,55 @@ struct FetchLinkTests {
         link.opened(at: .origin)
         var want = Want(cid: CID(.raw, hashing: RawSpan()), order: 0)
         (want.byteCount, want.weight) = (1 << 20, 1 << 20)
-        var budget = link.budget(memory: 64 << 20, nodeWeight: 0, config)
+        var budget = link.budget(memory: 64 << 20, nodeWeight: 0, isAlone: true, config)
         #expect(budget.take(want) && budget.take(want) && !budget.take(want))
         (want.byteCount, want.weight) = (100, 100)
-        budget = link.budget(memory: 64 << 20, nodeWeight: 0, config)
+        budget = link.budget(memory: 64 << 20, nodeWeight: 0, isAlone: true, config)
         var count = 0
         while budget.take(want) { count += 1 }
         #expect(count == ExchangeLimits.requestsMax)
-        budget = link.budget(memory: 250, nodeWeight: 0, config)
+        budget = link.budget(memory: 250, nodeWeight: 0, isAlone: true, config)
         #expect(budget.take(want) && budget.take(want) && !budget.take(want))
+    }
+
+    @Test("Of several, a peer that gave nothing yet or is slow is asked for one block at a time")
+    func oneAtATime() {
+        var want = Want(cid: CID(.raw, hashing: RawSpan()), order: 0)
+        (want.byteCount, want.weight) = (1 << 20, 1 << 20)
+        func count(_ link: FetchLink) -> Int {
+            var budget = link.budget(memory: 64 << 20, nodeWeight: 0, isAlone: false, config)
+            var count = 0
+            while budget.take(want) { count += 1 }
+            return count
+        }
+        var now = Instant.origin
+        var link = FetchLink(peer: PeerHandle(index: 1), at: now)
+        link.opened(at: now)
+        #expect(count(link) == 1)
+        var slow = link
+        give(&slow, &now, after: .seconds(2))
+        #expect(count(slow) == 1)
+        give(&link, &now, after: .milliseconds(300))
+        #expect(count(link) == 2)
+    }
+
+    @Test("How long a block will take is judged by how it comes, once that says something")
+    func remaining() throws {
+        var now = Instant.origin
+        var link = FetchLink(peer: PeerHandle(index: 1), at: now)
+        link.opened(at: now)
+        let leaf = CID(.raw, hashing: [1].span.bytes)
+        #expect(link.remainingTime(leaf, at: now) == nil)
+        give(&link, &now, after: .milliseconds(100))
+        link.asked(.block(leaf), charge: 1 << 20, weight: 1 << 20, at: now)
+        // Ten times slower than before, which is seen after half a second.
+        link.arrived(1 << 15, at: now + .milliseconds(300), config)
+        let early = try #require(link.remainingTime(leaf, at: now + .milliseconds(300)))
+        #expect(early < .milliseconds(110))
+        link.arrived(1 << 15, at: now + .milliseconds(1_000), config)
+        let later = try #require(link.remainingTime(leaf, at: now + .milliseconds(1_000)))
+        #expect(abs(later.seconds - 15) < 1)
+        #expect(link.remainingTime(CID(.raw, hashing: [2].span.bytes), at: now) == nil)
     }
 
     @Test("A cancelled request keeps its number and its place")

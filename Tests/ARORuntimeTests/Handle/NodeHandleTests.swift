@@ -101,7 +101,7 @@ private func randomBytes(_ count: Int, seed: UInt64) -> [UInt8] {
         let b = try await scratch.node("b", bootstrap: a)
         let root = CID(.raw, hashing: [9, 9].span.bytes)
         do {
-            _ = try await b.bytes(of: root)
+            for try await _ in b.fetch(FetchOptions(root: root, patience: .seconds(2))) {}
             Issue.record("content came out of nothing")
         } catch {
             #expect(FailureReport(error).code == .notFound)
