@@ -11,7 +11,8 @@ extension Kademlia {
         add("routing table", table.heapByteCount)
         add(
             "other Kademlia",
-            heard.peers.heapByteCount + rates.heapByteCount + requests.pending.heapByteCount
+            heard.peers.heapByteCount + absences.heapByteCount + rates.heapByteCount
+                + requests.pending.heapByteCount
                 + operations.heapByteCount)
     }
 

@@ -141,7 +141,7 @@ private let kademliaKeys = Keys<KademliaConfiguration>(
             "bucketPerNetworkMax",
             \.bucketPerNetworkMax
         ), ("tablePerNetworkMax", \.tablePerNetworkMax),
-        ("sparesPerBucket", \.sparesPerBucket),
+        ("sparesPerBucket", \.sparesPerBucket), ("absencesMax", \.absencesMax),
         (
             "failuresUntilStale",
             \.failuresUntilStale
@@ -162,7 +162,8 @@ private let kademliaKeys = Keys<KademliaConfiguration>(
         ("backgroundMax", \.backgroundMax), ("publicationsMax", \.publicationsMax),
     ],
     spans: [
-        ("trustedFor", \.trustedFor), ("refreshInterval", \.refreshInterval),
+        ("trustedFor", \.trustedFor), ("deathStands", \.deathStands),
+        ("goneFor", \.goneFor), ("silentFor", \.silentFor), ("refreshInterval", \.refreshInterval),
         ("requestLifetime", \.requestLifetime), ("expectedMin", \.expectedMin),
         ("expectedMax", \.expectedMax), ("expectedFirst", \.expectedFirst),
         ("providerLifetime", \.providerLifetime),
@@ -363,8 +364,10 @@ private let announcementKeys = Keys<AnnouncementConfiguration>(
         (
             "syncTries",
             \.syncTries
-        ), ("syncRounds", \.syncRounds), ("syncRoundsFull", \.syncRoundsFull),
+        ), ("syncRounds", \.syncRounds), ("syncQuietRounds", \.syncQuietRounds),
+        ("syncDifferencesFew", \.syncDifferencesFew), ("syncRoundsFull", \.syncRoundsFull),
         ("strangerOneIn", \.strangerOneIn), ("failedOneIn", \.failedOneIn),
+        ("failedEntries", \.failedEntries),
         ("strangerOneInFull", \.strangerOneInFull), ("doubtsMax", \.doubtsMax),
         ("messagesBurst", \.messagesBurst), ("messagesPerSecond", \.messagesPerSecond),
         ("checksBurst", \.checksBurst), ("checksPerSecond", \.checksPerSecond),
@@ -382,7 +385,8 @@ private let announcementKeys = Keys<AnnouncementConfiguration>(
         (
             "periodPerMember",
             \.periodPerMember
-        ), ("minorFirst", \.minorFirst), ("changeMin", \.changeMin),
+        ), ("minorFirst", \.minorFirst),
+        ("changeMin", \.changeMin),
         ("changePerMember", \.changePerMember), ("changeDelay", \.changeDelay),
         ("refutationInterval", \.refutationInterval), ("rumourDelay", \.rumourDelay),
         ("rumourAgeMax", \.rumourAgeMax), ("exchangeMin", \.exchangeMin),
