@@ -224,6 +224,7 @@ public struct Participant: ~Copyable {
             gossip.heard(from: peer, at: now)
             kademlia.received(bytes, from: peer, at: now, book: &book, into: &kademliaOut)
         case .membership, .announcement, .topic:
+            kademlia.heardFrom(peer, at: now)
             gossip.received(
                 bytes, from: peer, at: now, book: &book, identity: identity, into: &gossipOut)
         case nil: unknownMessages += 1

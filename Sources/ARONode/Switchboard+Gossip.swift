@@ -78,7 +78,7 @@ extension Participant {
         for event in gossipOut.takeAll() {
             switch event {
             case .member(let change, let peer):
-                carry(change, peer, at: now, book: book, into: &outbox)
+                carry(change, peer, at: now, book: &book, into: &outbox)
             case .silent(let peer):
                 outbox.effects.append(.hangUp(peer))
                 kademlia.peerUnreachable(peer, at: now, book: &book, into: &kademliaOut)
@@ -89,14 +89,16 @@ extension Participant {
         }
     }
 
-    /// Look-ups start also from members who serve the DHT, and listeners are told.
+    /// Look-ups start also from members who serve the DHT and do not wait for the dead, and listeners
+    /// are told.
     private mutating func carry(
-        _ change: MemberChange, _ peer: PeerHandle, at now: Instant, book: borrowing PeerBook,
+        _ change: MemberChange, _ peer: PeerHandle, at now: Instant, book: inout PeerBook,
         into outbox: inout ParticipantOutbox
     ) {
         let isSelf = book.id(peer) == id
         switch change {
         case .joined, .updated, .refuted:
+            kademlia.heardBack(peer, book: book)
             let offer = gossip.member(peer, book: book)?.announcement.offer
             if offer?.servesDHT == true, !isSelf {
                 kademlia.heardOf(peer, book: book)
@@ -104,9 +106,10 @@ extension Participant {
                 kademlia.heardGone(peer, book: book)
             }
         case .failed:
-            kademlia.heardGone(peer, book: book)
+            kademlia.heardFailed(peer, at: now, book: &book, into: &kademliaOut)
             outbox.effects.append(.hangUp(peer))
-        case .left, .expired, .evicted: kademlia.heardGone(peer, book: book)
+        case .left: kademlia.heardLeft(peer, at: now, book: &book, into: &kademliaOut)
+        case .expired, .evicted: kademlia.heardGone(peer, book: book)
         case .suspected, .cleared, .neighbourUp, .neighbourDown: break
         }
         guard audience.hasWatchers else { return }

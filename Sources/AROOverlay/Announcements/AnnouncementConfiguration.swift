@@ -77,6 +77,11 @@ public struct AnnouncementConfiguration: Sendable {
     public var answerTimeout = Duration.seconds(1)
     /// Times that a digest for a new neighbour is sent. A guess: 10 % loss each way leaves 1 %.
     public var syncTries = 3
+    /// A comparison with a new neighbour ends early after so many slices in a row that differ in fewer
+    /// than so many members: two nodes that have been there for a while know the same. Guesses: two
+    /// slices are a tenth of the default directory, and a renewal or two are on their way in each.
+    public var syncQuietRounds = 2
+    public var syncDifferencesFew = 4
     /// Slices exchanged in a row with a new neighbour, and where the directory is full. Guesses:
     /// the whole ring of the default directory twice, and what a sample gains from one peer.
     public var syncRounds = 48
@@ -85,6 +90,10 @@ public struct AnnouncementConfiguration: Sendable {
     /// that failed, as it may be back, or a partition over. Guesses.
     public var strangerOneIn = 16
     public var failedOneIn = 8
+    /// Entries that a digest for a failed member has: its own and its next ones. Most of the failed
+    /// are dead, and the first message to each is repeated with its handshake. A guess: what fits the
+    /// least handshake packet.
+    public var failedEntries = 16
     /// Where the directory is full, what strangers know is worth more. A guess.
     public var strangerOneInFull = 4
     /// The side with the higher key lets the other begin with a new neighbour. A guess.

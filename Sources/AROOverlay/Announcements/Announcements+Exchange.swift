@@ -17,8 +17,7 @@ extension Announcements {
         if isDue { exchanges.ticked(configuration, generator: &generator, at: now) }
         guard exchanges.current == nil else { return }
         if let peer = exchanges.nextQueued(at: now) {
-            let isWhole = !directory.isFull
-            begin(with: peer, .sync, from: isWhole ? 0 : randomStart(), at: now, into: &out)
+            begin(with: peer, .sync, from: randomStart(), at: now, into: &out)
         } else if isDue {
             beginUnasked(at: now, into: &out)
         }
@@ -48,6 +47,13 @@ extension Announcements {
             let row = directory.rows[i]
             return begin(with: row.peer, .renewal, from: row.place, at: now, into: &out)
         }
+        if directory.counts.failed > 0, generator.chance(1, in: configuration.failedOneIn),
+            let i = randomMember(.failed)
+        {
+            // Where it stands itself: it sees at once what is said of it.
+            let row = directory.rows[i]
+            return begin(with: row.peer, .knock, from: row.place, at: now, into: &out)
+        }
         guard let peer = nextPartner() else { return }
         begin(with: peer, .tick, from: randomStart(), at: now, into: &out)
     }
@@ -70,9 +76,6 @@ extension Announcements {
     private static var membersDrawn: Int { 4 }
 
     private mutating func nextPartner() -> PeerHandle? {
-        if directory.counts.failed > 0, generator.chance(1, in: configuration.failedOneIn) {
-            return randomMember(.failed)
-        }
         let oneIn = directory.isFull ? configuration.strangerOneInFull : configuration.strangerOneIn
         let isStranger =
             neighbourTable.count == 0
@@ -80,19 +83,21 @@ extension Announcements {
                 && generator.chance(1, in: oneIn))
         if isStranger {
             // Where everybody fits in, strangers bring nothing new; but in turn all are seen to live.
-            return others.isEmpty || !directory.isFull
-                ? randomMember(.alive) : others[generator.below(others.count)]
+            guard others.isEmpty || !directory.isFull else {
+                return others[generator.below(others.count)]
+            }
+            return randomMember(.alive).map { directory.rows[$0].peer }
         }
         return neighbourTable.peers[generator.below(neighbourTable.count)]
     }
 
-    private mutating func randomMember(_ state: MemberState) -> PeerHandle? {
+    private mutating func randomMember(_ state: MemberState) -> Int? {
         let rows = directory.rows
         guard !rows.isEmpty else { return nil }
         let start = generator.below(rows.count)
         for step in rows.indices {
             let i = (start + step) % rows.count
-            if rows[i].state == state, !directory.isOwn(i) { return rows[i].peer }
+            if rows[i].state == state, !directory.isOwn(i) { return i }
         }
         return nil
     }
@@ -103,8 +108,8 @@ extension Announcements {
     ) {
         let isWhole = purpose == .sync && !directory.isFull
         let exchange = Exchange(
-            peer: peer, number: exchanges.nextNumber(), from: from, to: from, purpose: purpose,
-            rounds: isWhole ? configuration.syncRounds : configuration.syncRoundsFull, tries: 0,
+            peer: peer, number: exchanges.nextNumber(), purpose: purpose, from: from,
+            rounds: isWhole ? configuration.syncRounds : configuration.syncRoundsFull,
             deadline: now)
         ask(exchange, at: now, into: &out)
     }
@@ -123,7 +128,10 @@ extension Announcements {
     ) {
         var exchange = exchange
         let start = directory.position(of: exchange.from)
-        let most = AnnouncementDigest.entriesMax
+        let most =
+            exchange.purpose == .knock
+            ? min(max(configuration.failedEntries, 1), AnnouncementDigest.entriesMax)
+            : AnnouncementDigest.entriesMax
         let isRest = directory.rows.count - start <= most
         let slice = directory.rows[start..<(isRest ? directory.rows.count : start + most)]
         exchange.to = isRest ? .max : slice.last!.place
@@ -261,19 +269,22 @@ extension Announcements {
         take(answer.items, isFresh: false, from: peer, at: now, book: &book, into: &out)
         give(answer.wanted, exchange.number, to: peer, into: &out)
         wantSome(of: answer.listed, exchange.number, of: peer, at: now, into: &out)
-        goOn(exchange, behind: answer.covered, at: now, into: &out)
+        let differences = answer.items.count + answer.wanted.count + answer.listed.count
+        goOn(exchange, behind: answer.covered, differences: differences, at: now, into: &out)
     }
 
     /// Compares the next slice, where there is one.
     private mutating func goOn(
-        _ exchange: Exchange, behind covered: UInt64, at now: Instant,
+        _ exchange: Exchange, behind covered: UInt64, differences: Int, at now: Instant,
         into out: inout AnnouncementOutbox
     ) {
-        guard covered >= exchange.from, covered < .max, exchange.rounds > 1,
-            exchange.purpose == .sync || covered < exchange.to
-        else { return }
+        guard covered >= exchange.from, exchange.rounds > 1 else { return }
+        let isQuiet = differences < configuration.syncDifferencesFew
         var next = exchange
-        next.from = covered + 1
+        next.quietRounds = isQuiet ? exchange.quietRounds + 1 : 0
+        guard next.quietRounds < configuration.syncQuietRounds || exchange.purpose != .sync,
+            next.moveOn(behind: covered)
+        else { return }
         next.number = exchanges.nextNumber()
         next.rounds -= 1
         next.tries = 0

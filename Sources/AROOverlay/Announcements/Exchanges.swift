@@ -13,6 +13,8 @@ struct Exchange: Sendable {
         case tick
         /// One with a member whose statement runs out.
         case renewal
+        /// One with a member that failed, as it may be back.
+        case knock
     }
 
     var peer: PeerHandle
@@ -24,6 +26,36 @@ struct Exchange: Sendable {
     var rounds: Int
     var tries: Int
     var deadline: Instant
+    /// Slices in a row that hardly differed.
+    var quietRounds = 0
+    /// Where the first slice began, and whether the end of the ring was passed since.
+    private let start: UInt64
+    private var hasWrapped = false
+
+    init(
+        peer: PeerHandle, number: UInt16, purpose: Purpose, from: UInt64, rounds: Int,
+        deadline: Instant
+    ) {
+        (self.peer, self.number, self.purpose) = (peer, number, purpose)
+        (start, self.from, to) = (from, from, from)
+        (self.rounds, self.deadline, tries) = (rounds, deadline, 0)
+    }
+
+    /// The next slice begins behind a place. False where there is none: a comparison goes once round
+    /// the ring, everything else to the end of its slice.
+    mutating func moveOn(behind covered: UInt64) -> Bool {
+        guard purpose == .sync else {
+            guard covered < to else { return false }
+            from = covered + 1
+            return true
+        }
+        if covered == .max {
+            guard !hasWrapped else { return false }
+            hasWrapped = true
+        }
+        from = covered &+ 1
+        return !hasWrapped || from < start
+    }
 }
 
 struct Exchanges: Sendable {

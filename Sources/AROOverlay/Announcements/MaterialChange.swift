@@ -24,10 +24,29 @@ extension Offer {
             || Self.differ(models, old.models)
     }
 
+    /// Whether there is something to tell before the next renewal, if not at once: anything but a
+    /// coordinate that is where it was said to be.
+    func differsNoticeably(from old: Offer) -> Bool {
+        guard self != old, let coordinate, let told = old.coordinate else { return self != old }
+        var same = self
+        same.coordinate = told
+        return same != old || coordinate.differsNoticeably(from: told)
+    }
+
     private static func differ(_ new: [ModelOffer], _ old: [ModelOffer]) -> Bool {
         guard new.count == old.count else { return true }
         for (new, old) in zip(new, old) where new.differsMaterially(from: old) { return true }
         return false
+    }
+}
+
+extension Coordinate {
+    /// Whether it has become half as sure again, or has moved out of the room that its owner's error
+    /// left it. Guesses: predictions would come out no better by less.
+    fileprivate func differsNoticeably(from old: Coordinate) -> Bool {
+        if error < old.error * 2 / 3 { return true }
+        let moved = (components - old.components).length + (height - old.height).magnitude
+        return moved > min(old.error, 1) * (components.length + height)
     }
 }
 

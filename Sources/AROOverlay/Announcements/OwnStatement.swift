@@ -48,7 +48,7 @@ struct OwnStatement: Sendable {
                 interval: configuration.changeInterval(members: members),
                 burst: configuration.changesBurst, at: now)
             dueAt = earliest(dueAt, max(allowed, now + configuration.changeDelay))
-        } else if new != announced {
+        } else if new.differsNoticeably(from: announced) {
             dueAt = earliest(dueAt, max(issuedAt + minorDelay, now))
         }
     }

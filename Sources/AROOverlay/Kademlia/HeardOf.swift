@@ -85,11 +85,24 @@ extension Kademlia {
     public var heardOfCount: Int { heard.peers.count }
 
     /// Where a look-up starts: our contacts nearest to the key, more than k so that those that died
-    /// can be replaced without asking others, and the nearest that we heard of.
-    func startingPoints(for key: DHTKey, _ book: borrowing PeerBook) -> [PeerHandle] {
-        var start = table.closest(to: key, count: 2 * configuration.k, configuration, book)
+    /// can be replaced without asking others, and the nearest that we heard of. Those who are held
+    /// for absent only where nobody else is left.
+    func startingPoints(
+        for key: DHTKey, at now: Instant, _ book: borrowing PeerBook
+    ) -> [Lookup.Start] {
+        var peers = table.closest(to: key, count: 2 * configuration.k, configuration, book)
         for peer in heard.closest(to: key, count: configuration.heardOfStart, book)
-        where !start.contains(peer) { start.append(peer) }
-        return start
+        where !peers.contains(peer) { peers.append(peer) }
+        var present: [Lookup.Start] = []
+        var absent: [Lookup.Start] = []
+        present.reserveCapacity(peers.count)
+        for peer in peers {
+            let standing = self.standing(of: peer, in: key, at: now, book)
+            let start = Lookup.Start(
+                peer: peer, roundTrip: table.roundTrip(of: peer, key: book.key(peer)),
+                isDoubted: standing == .doubted)
+            if standing == .absent { absent.append(start) } else { present.append(start) }
+        }
+        return present.isEmpty ? absent : present
     }
 }

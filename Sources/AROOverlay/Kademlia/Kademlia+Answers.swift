@@ -75,14 +75,14 @@ extension Kademlia {
         let reach = Reach(of: peer, book)
         book.prefetch(answer.contacts)
         for contact in answer.contacts where contact.id != local {
-            take(contact, reach, reading, i, book: &book)
+            take(contact, reach, reading, i, at: now, book: &book)
         }
         operations[i].lookup.finished(reading)
     }
 
     /// A contact that somebody named: interned only if the look-up wants it.
     private mutating func take(
-        _ contact: Contact, _ reach: Reach, _ reading: Lookup.Reading, _ i: Int,
+        _ contact: Contact, _ reach: Reach, _ reading: Lookup.Reading, _ i: Int, at now: Instant,
         book: inout PeerBook
     ) {
         let known = book.handle(of: contact.id)
@@ -91,13 +91,17 @@ extension Kademlia {
             return drops.count(.contactUnusable)
         }
         let key = known.map { book.key($0) } ?? DHTKey(peer: contact.id)
+        var standing = Absences.Standing.present
+        if let known { standing = self.standing(of: known, in: operations[i].key, at: now, book) }
+        guard standing != .absent else { return }
         let network = cappedNetwork(of: address, configuration) ?? 0
         guard operations[i].lookup.admits(key, network: network, from: reading) else { return }
         let handle = known ?? book.intern(contact.id, key: key)
         book.suggest(usable, for: handle)
         operations[i].lookup.named(
             handle, key: key, network: network,
-            roundTrip: table.roundTrip(of: handle, key: key), by: reading)
+            roundTrip: table.roundTrip(of: handle, key: key), isDoubted: standing == .doubted,
+            by: reading)
     }
 
     // MARK: Records

@@ -18,7 +18,8 @@ extension Kademlia {
             if case .place = goal { placed(key, held: 0, at: now) }
             return refuse(id, .tooManyOperations, into: &out)
         }
-        var lookup = makeLookup(key, paths: paths, book)
+        settleAbsences(at: now, book: &book, into: &out)
+        var lookup = makeLookup(key, paths: paths, at: now, book)
         if case .place = goal { lookup.patience = .untilEnough }
         table.touch(key, at: now)
         operations.append(
@@ -31,17 +32,11 @@ extension Kademlia {
     }
 
     private func makeLookup(
-        _ key: DHTKey, paths: Int, _ book: borrowing PeerBook
+        _ key: DHTKey, paths: Int, at now: Instant, _ book: borrowing PeerBook
     ) -> Lookup {
-        let start = startingPoints(for: key, book)
-        var roundTrips: [RoundTripClass] = []
-        roundTrips.reserveCapacity(start.count)
-        for handle in start {
-            roundTrips.append(table.roundTrip(of: handle, key: book.key(handle)))
-        }
-        return Lookup(
-            target: key, paths: min(max(paths, 1), 8), start: start, roundTrips: roundTrips,
-            configuration, book)
+        Lookup(
+            target: key, paths: min(max(paths, 1), 8),
+            start: startingPoints(for: key, at: now, book), configuration, book)
     }
 
     /// What others stored at ourselves counts as the first answer.
@@ -101,7 +96,7 @@ extension Kademlia {
                 case .wait: return
                 case .finished:
                     if isWorthRepeating(operations[i]) {
-                        repeatLookup(i, book)
+                        repeatLookup(i, at: now, book)
                     } else {
                         lookupFinished(i, at: now, into: &out)
                     }
@@ -137,11 +132,13 @@ extension Kademlia {
     }
 
     /// Once more from the start, over disjoint paths, by which one bad neighbourhood can be passed.
-    private mutating func repeatLookup(_ i: Int, _ book: borrowing PeerBook) {
+    private mutating func repeatLookup(
+        _ i: Int, at now: Instant, _ book: borrowing PeerBook
+    ) {
         requests.ended(operations[i].id, lifetime: configuration.requestLifetime)
         operations[i].isRepeated = true
         operations[i].lookup = makeLookup(
-            operations[i].key, paths: configuration.writePaths, book)
+            operations[i].key, paths: configuration.writePaths, at: now, book)
     }
 
     private mutating func lookupFinished(
@@ -245,6 +242,7 @@ extension Kademlia {
         case .expired(let request):
             lost(request, isFinal: true, at: now, book: &book, into: &out)
             guard request.transmissions == KademliaConfiguration.transmissionsMax else { return }
+            wasSilent(request.peer, since: request.sent, at: now)
             failed(request.peer, count: 1, at: now, book: &book, into: &out)
         }
     }

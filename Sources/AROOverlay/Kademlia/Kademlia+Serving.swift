@@ -11,6 +11,7 @@ extension Kademlia {
         _ bytes: RawSpan, from peer: PeerHandle, at now: Instant, book: inout PeerBook,
         into out: inout KademliaOutbox
     ) {
+        heardFrom(peer, at: now)
         let message: KademliaMessage
         do throws(DecodingFailure) {
             message = try KademliaMessage(decoding: bytes)
@@ -36,6 +37,7 @@ extension Kademlia {
         guard rates.allowsAsk(by: peer, at: now, configuration) else {
             return drops.count(.asksOverRate)
         }
+        settleAbsences(at: now, book: &book, into: &out)
         out.send(.answer(answer(to: find, by: peer, at: now, book)), to: peer)
         if find.serves { heard(peer, .unmeasured, at: now, book: &book, into: &out) }
     }

@@ -11,8 +11,9 @@ extension Kademlia {
         add("routing table", table.heapByteCount)
         add(
             "other Kademlia",
-            heard.peers.heapByteCount + rates.heapByteCount + requests.pending.heapByteCount
-                + operations.heapByteCount + handOvers.heapByteCount)
+            heard.peers.heapByteCount + absences.heapByteCount + rates.heapByteCount
+                + requests.pending.heapByteCount + operations.heapByteCount
+                + handOvers.heapByteCount)
     }
 
     package mutating func forEachHotBuffer(_ body: (UnsafeRawBufferPointer) -> Void) {

@@ -23,6 +23,9 @@ public struct Kademlia: ~Copyable {
 
     var table: RoutingTable
     var heard = HeardOf()
+    var absences = Absences()
+    /// When any peer was last heard.
+    var heardAt = Instant.origin
     var store = RecordStore()
     var requests = Requests()
     var rates = AskingRates()
@@ -107,6 +110,7 @@ public struct Kademlia: ~Copyable {
         _ peer: PeerHandle, serves: Bool, roundTrip: Duration?, at now: Instant,
         book: inout PeerBook, into out: inout KademliaOutbox
     ) {
+        heardFrom(peer, at: now)
         guard serves else { return }
         if let roundTrip { times.measured(roundTrip) }
         let measured = roundTrip.map { RoundTripClass($0) } ?? .unmeasured
@@ -117,6 +121,7 @@ public struct Kademlia: ~Copyable {
     public mutating func peerUnreachable(
         _ peer: PeerHandle, at now: Instant, book: inout PeerBook, into out: inout KademliaOutbox
     ) {
+        wasSilent(peer, since: now - configuration.requestLifetime, at: now)
         failed(peer, count: configuration.failuresUntilStale, at: now, book: &book, into: &out)
         for request in requests.unreachable(peer) {
             lost(request, isFinal: true, at: now, book: &book, into: &out)
@@ -127,6 +132,7 @@ public struct Kademlia: ~Copyable {
     public mutating func peerGone(
         _ peer: PeerHandle, at now: Instant, book: inout PeerBook, into out: inout KademliaOutbox
     ) {
+        absences.note(peer, .left, at: now, configuration)
         failed(peer, count: configuration.failuresUntilStale, at: now, book: &book, into: &out)
     }
 
@@ -273,6 +279,7 @@ public struct Kademlia: ~Copyable {
     public func forEachUsedHandle(_ body: (PeerHandle) -> Void) {
         table.forEachHandle(body)
         for peer in heard.peers { body(peer) }
+        absences.forEachHandle(body)
         rates.forEachHandle(body)
         for request in requests.pending { body(request.peer) }
         for row in handOvers.rows { body(row.peer) }

@@ -42,6 +42,19 @@ public struct KademliaConfiguration: Sendable {
     /// while there are better. Kademlia §4.1: 5 with fixed timeouts; a request is sent four times
     /// here, so that two make eight.
     public var failuresUntilStale = 2
+    /// A death that others tell of counts when it was not contradicted for this time. A live peer
+    /// contradicts an accusation after at most 2 s (its refutations' interval); a rumour and a lost
+    /// datagram take no longer than that again.
+    public var deathStands = Duration.seconds(5)
+    /// Whoever is gone, by its own word or that of others, is passed over for this long. A guess:
+    /// until nobody names it any more; less than directories remember it, which would tell of its
+    /// return.
+    public var goneFor = Duration.minutes(10)
+    /// Whoever did not answer us is not asked again by look-ups for this long, but where it is what
+    /// they look for. A guess: some look-ups, and one address that moved.
+    public var silentFor = Duration.minutes(1)
+    /// Absent peers that are remembered, 16 bytes each. A guess: half of a directory.
+    public var absencesMax = 512
     /// A contact that was heard from within this time need not prove itself to stay in a full
     /// bucket. A guess; BEP 5 calls a node good for 15 minutes.
     public var trustedFor = Duration.minutes(15)

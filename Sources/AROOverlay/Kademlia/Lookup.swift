@@ -11,6 +11,9 @@
 ///                    +--------------+---- answered -----+------------------+
 /// ```
 ///
+/// A doubted peer, of whom others say that it died, is asked as soon as it is among the k nearest, and
+/// not waited for: it counts neither against the parallelism nor among the k unless it answers.
+///
 /// A raced peer counts neither against the parallelism nor among the k, so that another is asked in
 /// its place. How long it is waited for is ``Patience``. A suspended one is "removed from consideration until and unless it responds" (§2.3);
 /// it is waited for only while nobody answered at all. As in the paper, once answers bring nothing
@@ -25,7 +28,14 @@ import AROPrimitives
 struct Lookup: Sendable {
     enum Step: Hashable, Sendable { case ask(PeerHandle), wait, finished }
 
-    enum State: UInt8, Sendable { case fresh, waiting, raced, suspended, lost, answered }
+    enum State: UInt8, Sendable { case fresh, doubted, waiting, raced, suspended, lost, answered }
+
+    /// A peer that is known before the look-up begins.
+    struct Start: Sendable {
+        var peer: PeerHandle
+        var roundTrip = RoundTripClass.unmeasured
+        var isDoubted = false
+    }
 
     /// What a look-up does about raced peers among the k nearest.
     enum Patience: Sendable {
@@ -53,7 +63,9 @@ struct Lookup: Sendable {
         /// How many peers stand between us and it: 1 for our own contacts.
         var hops: UInt8
 
-        var isOut: Bool { state == .suspended || state == .lost }
+        /// It is not counted on.
+        var isOut: Bool { state == .doubted || state == .suspended || state == .lost }
+        var wasAsked: Bool { state != .fresh && state != .doubted }
     }
 
     let target: DHTKey
@@ -69,12 +81,12 @@ struct Lookup: Sendable {
     var patience = Patience.full
 
     /// Whether a peer that was asked has not answered in time.
-    var hasLostPeers: Bool { candidates.contains { $0.isOut } }
+    var hasLostPeers: Bool { candidates.contains { $0.isOut && $0.wasAsked } }
 
-    /// - Parameter start: our own contacts nearest to the target, nearest first.
+    /// - Parameter start: our own contacts nearest to the target.
     init(
-        target: DHTKey, paths: Int, start: [PeerHandle], roundTrips: [RoundTripClass],
-        _ configuration: KademliaConfiguration, _ book: borrowing PeerBook
+        target: DHTKey, paths: Int, start: [Start], _ configuration: KademliaConfiguration,
+        _ book: borrowing PeerBook
     ) {
         precondition((1...8).contains(paths))
         self.target = target
@@ -85,12 +97,13 @@ struct Lookup: Sendable {
         candidatesMax = configuration.lookupCandidatesMax
         perNetworkMax = configuration.lookupPerNetworkMax
         idle = Array(repeating: 0, count: paths)
-        for (i, handle) in start.enumerated() {
+        for (i, start) in start.enumerated() {
             insert(
                 Candidate(
-                    distance: target.distance(to: book.key(handle)),
-                    network: cappedNetwork(of: handle, configuration, book) ?? 0, handle: handle,
-                    roundTrip: roundTrips[i], state: .fresh, paths: 1 << UInt8(i % paths),
+                    distance: target.distance(to: book.key(start.peer)),
+                    network: cappedNetwork(of: start.peer, configuration, book) ?? 0,
+                    handle: start.peer, roundTrip: start.roundTrip,
+                    state: start.isDoubted ? .doubted : .fresh, paths: 1 << UInt8(i % paths),
                     asker: 0, hops: 1))
         }
     }
@@ -118,7 +131,9 @@ struct Lookup: Sendable {
     }
 
     private mutating func ask(_ position: Int, _ path: Int) -> Step {
-        candidates[position].state = .waiting
+        // Nobody waits for a suspended one.
+        candidates[position].state =
+            candidates[position].state == .doubted ? .suspended : .waiting
         candidates[position].asker = UInt8(path)
         asked += 1
         return .ask(candidates[position].handle)
@@ -136,10 +151,14 @@ struct Lookup: Sendable {
         var awaited = 0
         var raced = 0
         var best: Int?
+        var doubted: Int?
         for (i, candidate) in candidates.enumerated() where candidate.paths & bit != 0 {
             guard considered < k else { break }
             switch candidate.state {
             case .suspended, .lost: continue
+            case .doubted:
+                doubted = doubted ?? i
+                continue
             case .raced where isImpatient: break
             case .raced:
                 raced += 1
@@ -152,7 +171,9 @@ struct Lookup: Sendable {
             }
             considered += 1
         }
-        if asked >= askedMax || waiting >= parallel { best = nil }
+        if waiting >= parallel { best = nil }
+        if let doubted { best = doubted }
+        if asked >= askedMax { best = nil }
         let waitsForRaced = raced > 0 && !(patience == .untilEnough && answered >= k)
         return (best, awaited > 0 || waitsForRaced)
     }
@@ -192,6 +213,19 @@ struct Lookup: Sendable {
         change(handle, from: .raced, to: .suspended)
     }
 
+    /// Others say that the peer died: it is not waited for. Returns whether it was.
+    mutating func doubted(_ handle: PeerHandle) -> Bool {
+        guard let i = candidates.firstIndex(where: { $0.handle == handle }),
+            candidates[i].distance != .zero
+        else { return false }
+        switch candidates[i].state {
+        case .fresh: candidates[i].state = .doubted
+        case .waiting, .raced: candidates[i].state = .suspended
+        case .doubted, .suspended, .lost, .answered: return false
+        }
+        return true
+    }
+
     /// The peer cannot be reached, or its answer is not awaited any longer.
     mutating func failed(_ handle: PeerHandle) {
         suspended(handle)
@@ -208,7 +242,7 @@ struct Lookup: Sendable {
     /// An answer is about to be read. Nil if the peer was not asked here or has answered before.
     mutating func answered(_ handle: PeerHandle) -> Reading? {
         guard let i = candidates.firstIndex(where: { $0.handle == handle }),
-            candidates[i].state != .fresh, candidates[i].state != .answered
+            candidates[i].wasAsked, candidates[i].state != .answered
         else { return nil }
         candidates[i].state = .answered
         answers += 1
@@ -245,12 +279,13 @@ struct Lookup: Sendable {
     /// Adds a contact that ``admits(_:network:from:)`` let in.
     mutating func named(
         _ handle: PeerHandle, key: DHTKey, network: UInt64, roundTrip: RoundTripClass,
-        by reading: Reading
+        isDoubted: Bool = false, by reading: Reading
     ) {
         insert(
             Candidate(
                 distance: target.distance(to: key), network: network, handle: handle,
-                roundTrip: roundTrip, state: .fresh, paths: 1 << reading.path, asker: 0,
+                roundTrip: roundTrip, state: isDoubted ? .doubted : .fresh,
+                paths: 1 << reading.path, asker: 0,
                 hops: reading.hops))
     }
 

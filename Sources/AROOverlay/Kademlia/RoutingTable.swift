@@ -127,6 +127,12 @@ struct RoutingTable: Sendable {
         for j in i..<ends.count { ends[j] += 1 }
     }
 
+    /// The peer is there, as it states itself.
+    mutating func revived(_ handle: PeerHandle, key: DHTKey) {
+        guard let position = position(of: handle, key: key) else { return }
+        update(at: position) { $0.failures = 0 }
+    }
+
     mutating func replace(at position: Int, by entry: Entry) { entries[position] = entry }
 
     mutating func update(at position: Int, _ change: (inout Entry) -> Void) {

@@ -17,6 +17,8 @@ final class Commons {
     var scratch = ParticipantScratch()
     /// Responses of all nodes that their initiators may not have received.
     var responses = Responses()
+    /// What all nodes sent, by what it was for.
+    var wire = WireBytes()
     /// Copies of the scenario's posts, by all nodes.
     var posts = PostCopies()
     /// Announcements that a node has verified already.

@@ -261,11 +261,16 @@ extension MessageNode: Inhabitant {
         _ kind: PlainPacket.Kind, _ session: UInt32, _ content: RawSpan = RawSpan(),
         isFrames: Bool = false, to address: SocketAddress, into outbox: inout Outbox
     ) {
-        PlainPacket(
+        let byteCount = PlainPacket(
             kind, from: handle, session: session, servesDHT: commons.servesDHT
         ).append(
             content, isFrames: isFrames, introduction: commons.introductionByteCount,
             to: address, into: &outbox.packets)
+        let offset = isFrames ? PlainPacket.frameHeader : 0
+        let first =
+            content.byteCount > offset
+            ? content.unsafeLoad(fromByteOffset: offset, as: UInt8.self) : nil
+        commons.wire.count(byteCount, for: first)
     }
 
     mutating func tellMessages(_ frames: RawSpan, from peer: PeerHandle, at now: Instant) {

@@ -41,13 +41,14 @@ struct PlainPacket {
         message.withUnsafeBytes { frames += $0 }
     }
 
-    /// Appends a packet.
+    /// Appends a packet. Returns what the real one takes, bytes.
     ///
     /// - Parameter isFrames: whether `content` is frames; else it is one message, or none.
+    @discardableResult
     func append(
         _ content: RawSpan, isFrames: Bool, introduction: Int, to address: SocketAddress,
         into packets: inout PacketBuffer
-    ) {
+    ) -> Int {
         let head = isFrames || content.byteCount == 0 ? 0 : Self.frameHeader
         let framed = head + content.byteCount
         let wire = byteCount(framed: framed, introduction: introduction)
@@ -70,6 +71,7 @@ struct PlainPacket {
             }
             return size
         }
+        return wire
     }
 
     /// What the real packet would take. Noise adds to the first message of IK a key, an encrypted

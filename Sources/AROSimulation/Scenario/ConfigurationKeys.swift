@@ -142,6 +142,7 @@ private let kademliaKeys = Keys<KademliaConfiguration>(
             \.bucketPerNetworkMax
         ), ("tablePerNetworkMax", \.tablePerNetworkMax),
         ("sparesPerBucket", \.sparesPerBucket), ("joinContacts", \.joinContacts),
+        ("absencesMax", \.absencesMax),
         (
             "failuresUntilStale",
             \.failuresUntilStale
@@ -163,7 +164,8 @@ private let kademliaKeys = Keys<KademliaConfiguration>(
         ("handOversMax", \.handOversMax), ("handOversAtOnce", \.handOversAtOnce),
     ],
     spans: [
-        ("trustedFor", \.trustedFor), ("refreshInterval", \.refreshInterval),
+        ("trustedFor", \.trustedFor), ("deathStands", \.deathStands),
+        ("goneFor", \.goneFor), ("silentFor", \.silentFor), ("refreshInterval", \.refreshInterval),
         ("requestLifetime", \.requestLifetime), ("expectedMin", \.expectedMin),
         ("expectedMax", \.expectedMax), ("expectedFirst", \.expectedFirst),
         ("providerLifetime", \.providerLifetime), ("partLifetime", \.partLifetime),
@@ -365,8 +367,10 @@ private let announcementKeys = Keys<AnnouncementConfiguration>(
         (
             "syncTries",
             \.syncTries
-        ), ("syncRounds", \.syncRounds), ("syncRoundsFull", \.syncRoundsFull),
+        ), ("syncRounds", \.syncRounds), ("syncQuietRounds", \.syncQuietRounds),
+        ("syncDifferencesFew", \.syncDifferencesFew), ("syncRoundsFull", \.syncRoundsFull),
         ("strangerOneIn", \.strangerOneIn), ("failedOneIn", \.failedOneIn),
+        ("failedEntries", \.failedEntries),
         ("strangerOneInFull", \.strangerOneInFull), ("doubtsMax", \.doubtsMax),
         ("messagesBurst", \.messagesBurst), ("messagesPerSecond", \.messagesPerSecond),
         ("checksBurst", \.checksBurst), ("checksPerSecond", \.checksPerSecond),
@@ -384,7 +388,8 @@ private let announcementKeys = Keys<AnnouncementConfiguration>(
         (
             "periodPerMember",
             \.periodPerMember
-        ), ("minorFirst", \.minorFirst), ("changeMin", \.changeMin),
+        ), ("minorFirst", \.minorFirst),
+        ("changeMin", \.changeMin),
         ("changePerMember", \.changePerMember), ("changeDelay", \.changeDelay),
         ("refutationInterval", \.refutationInterval), ("rumourDelay", \.rumourDelay),
         ("rumourAgeMax", \.rumourAgeMax), ("exchangeMin", \.exchangeMin),

@@ -41,7 +41,7 @@ struct GossipTally {
     var sender: Int?
     var deliveries = Spread()
     /// Where traffic at rest begins to count.
-    var measuredFrom: (at: Duration, counters: WorldCounters)?
+    var measuredFrom: (at: Duration, counters: WorldCounters, wire: WireBytes?)?
     private(set) var metrics: [Metric] = []
     /// How every broadcast came out.
     private(set) var rows: [BroadcastRow] = []
@@ -114,7 +114,7 @@ struct GossipTally {
     ///   - others: what was measured elsewhere.
     mutating func finish(
         live: [Bool], copies: [UInt64], watches: Bool, span: Duration, counters: WorldCounters,
-        others: [Metric]
+        wire: WireBytes? = nil, others: [Metric]
     ) {
         metrics = broadcastMetrics(live, copies)
         if watches { metrics += detectionMetrics }
@@ -128,6 +128,9 @@ struct GossipTally {
                     "settled_datagrams_per_node_per_second", .number, Double(packets) * perNode),
                 Metric("settled_bytes_per_node_per_second", .bytes, Double(bytes) * perNode),
             ]
+            if let before = start.wire, let now = wire {
+                metrics += (now - before).metrics(perNode)
+            }
         }
         metrics += others
     }

@@ -13,6 +13,8 @@ public protocol ScenarioNode: Inhabitant, ~Copyable {
     var lastPostHops: Int { get }
     /// Unreliable messages sent in this life, by family.
     var messagesSent: MessageTally { get }
+    /// What all nodes sent so far; nil where nobody counts.
+    var wireBytes: WireBytes? { get }
     /// What only who sees into all nodes can tell at the end of a run.
     static func gossipMetrics(
         of world: borrowing World<Self>, _ chance: inout Generator
@@ -25,6 +27,7 @@ public protocol ScenarioNode: Inhabitant, ~Copyable {
 
 extension ScenarioNode where Self: ~Copyable {
     public var messagesSent: MessageTally { MessageTally() }
+    public var wireBytes: WireBytes? { nil }
 }
 
 extension Node: ScenarioNode {
@@ -50,6 +53,7 @@ extension MessageNode: ScenarioNode {
             configuration: scenario.configuration, cohorts: cohorts)
     }
     public var postCopies: [UInt64] { commons.posts.counts }
+    public var wireBytes: WireBytes? { commons.wire }
     public var messagesSent: MessageTally {
         var tally = MessageTally()
         tally.kademlia = messages.sent.kademlia.messages

@@ -125,6 +125,11 @@ extension ScenarioRun where Resident: ~Copyable {
 
     // MARK: The end
 
+    /// What all nodes sent so far, by what it was for.
+    var wireBytes: WireBytes? {
+        bootstraps.first.flatMap { world.withResident($0) { $0.wireBytes } } ?? nil
+    }
+
     /// What was added up so far, with its metrics as of now.
     func finishedGossip() -> GossipTally {
         var gossip = gossip
@@ -133,7 +138,8 @@ extension ScenarioRun where Resident: ~Copyable {
         gossip.finish(
             live: (0..<world.nodeCount).map { world.isRunning($0) }, copies: copies,
             watches: scenario.watchesMembers, span: world.now - .origin,
-            counters: world.counters, others: Resident.gossipMetrics(of: world, &draws))
+            counters: world.counters, wire: wireBytes,
+            others: Resident.gossipMetrics(of: world, &draws))
         return gossip
     }
 }

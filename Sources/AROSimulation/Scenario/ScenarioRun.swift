@@ -201,7 +201,8 @@ public struct ScenarioRun<Resident: ScenarioNode & ~Copyable>: ~Copyable {
         case .subscribe(let node): subscribe(node)
         case .sample: samples.append(Sample(at: world.now - .origin, metrics: metricsNow()))
         case .graph: takeGraph()
-        case .measureFrom: gossip.measuredFrom = (world.now - .origin, world.counters)
+        case .measureFrom:
+            gossip.measuredFrom = (world.now - .origin, world.counters, wireBytes)
         case .windowEnd:
             closeWindow()
             let progressed = RunProgress(

@@ -248,8 +248,8 @@ struct LookupTests {
 
         func lookup(_ start: Range<Int>, paths: Int) -> Lookup {
             Lookup(
-                target: DHTKey(bits: .zero), paths: paths, start: Array(peers[start]),
-                roundTrips: start.map { _ in .unmeasured }, configuration, book)
+                target: DHTKey(bits: .zero), paths: paths,
+                start: peers[start].map { Lookup.Start(peer: $0) }, configuration, book)
         }
     }
 

@@ -47,6 +47,8 @@ final class KademliaWorld {
     var isolated: [Int] = []
     var largestMessage = 0
     var messages = 0
+    /// Messages that nobody was there to take.
+    var toTheDead = 0
     /// The one-way delay between two nodes.
     var delay: (Int, Int) -> Duration = KademliaWorld.delay
     private var queue = LinkQueue<WorldEvent>()
@@ -218,7 +220,10 @@ final class KademliaWorld {
                     at: self.now, book: &book, identity: node.identity, into: &out)
             }
         case .message(let from, let to, let bytes):
-            guard !nodes[to].isDead else { return }
+            guard !nodes[to].isDead else {
+                toTheDead += 1
+                return
+            }
             if nodes[to].lies != nil, lie(to, from, bytes) { return }
             act(to) { node, book, out in
                 node.kademlia.received(
