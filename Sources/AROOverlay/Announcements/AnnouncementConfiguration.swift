@@ -37,8 +37,9 @@ public struct AnnouncementConfiguration: Sendable {
     /// the directory is full, as others will have to come and ask for it.
     public var periodsOfLifetime: Int64 = 3
     /// What matters little, like a coordinate that settles, is told after this time, then after
-    /// twice of it, up to the period. A guess.
+    /// ``minorGrowth`` times as much, and so on up to the period. Guesses.
     public var minorFirst = Duration.seconds(30)
+    public var minorGrowth: Int64 = 3
     /// Material changes told at once, before they have to wait for each other: one in
     /// ``changePerMember`` for each member, at least in ``changeMin``. A change costs every member
     /// about four packets; when all change all the time, each sends about four a second. Guesses.

@@ -115,7 +115,7 @@ struct OwnStatement: Sendable {
                 burst: configuration.changesBurst, at: now)
         }
         let period = configuration.period(members: members)
-        if announced != nil { minorDelay = min(minorDelay * 2, period) }
+        if announced != nil { minorDelay = min(minorDelay * configuration.minorGrowth, period) }
         announced = offer
         isRefuting = false
         issuedAt = now

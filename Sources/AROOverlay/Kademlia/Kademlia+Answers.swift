@@ -42,6 +42,7 @@ extension Kademlia {
             drops.count(.unsolicited)
             return nil
         }
+        repetitions.answered(afterRepetition: answer.isAmbiguous)
         var roundTrip = answer.roundTrip
         if answer.isAmbiguous {
             times.wasAmbiguous()

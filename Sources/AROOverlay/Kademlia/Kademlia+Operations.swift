@@ -177,9 +177,13 @@ extension Kademlia {
         book: borrowing PeerBook, into out: inout KademliaOutbox
     ) {
         let known = table.roundTrip(of: peer, key: book.key(peer))
+        // Others can take the place of one of the k, nobody that of the one that is looked for.
+        let isBrief =
+            purpose == .find && repetitions.areFew && book.key(peer) != operations[i].key
         let number = requests.started(
             to: peer, purpose, for: operations[i].id,
-            expected: times.expected(of: known, within: configuration), at: now, &generator)
+            expected: times.expected(of: known, within: configuration), isBrief: isBrief,
+            at: now, &generator)
         operations[i].messages += 1
         out.send(message(purpose, number: number, operations[i]), to: peer)
     }

@@ -31,6 +31,7 @@ public struct Kademlia: ~Copyable {
     var rates = AskingRates()
     /// How long answers take, over all peers.
     var times: PopulationTime
+    var repetitions = Repetitions()
     var publications = Publications()
     var handOvers = HandOvers()
     var operations: [Operation] = []

@@ -1,7 +1,8 @@
 /// What was sent and not answered yet: when to send it again, when to race it, when to give up.
 ///
 /// With T the time in which the peer is expected to answer: sent at 0, again at T (from then on
-/// others are asked in its place), at 1.5 T and at 2 T, suspended at 3 T, forgotten after
+/// others are asked in its place), at 1.5 T and at 2 T, suspended at 3 T, or already at 2 T where
+/// hardly any answer needs a repetition (see ``Repetitions``), forgotten after
 /// ``KademliaConfiguration/requestLifetime``. T follows measured round-trip times, so that a
 /// look-up among fast peers does not wait as long as one among slow ones. What is in flight does
 /// not depend on sessions: a request to a peer without one opens it.
@@ -27,6 +28,8 @@ struct Request: Sendable {
     var expected: Duration
     var sent: Instant
     var transmissions: UInt8
+    /// Whether two transmissions that nobody answered say enough.
+    fileprivate let isBrief: Bool
     fileprivate var isSuspended = false
     fileprivate var next: Instant
 
@@ -38,8 +41,25 @@ struct Request: Sendable {
         case 1: expected
         case 2: expected * 3 / 2
         case 3: expected * 2
-        default: expected * 3
+        default: isBrief ? expected * 2 : expected * 3
         }
+    }
+}
+
+/// How many answers came only after a request had been sent again: what the paths lose, and how often
+/// peers are slower than expected.
+struct Repetitions: Sendable {
+    /// In 65,536ths, smoothed over some 16 answers; before the first one as if many were lost.
+    private var share: Int32 = 1 << 14
+
+    /// An eighth: paths that lose 6 % each way. Two transmissions are both lost in one of 64 cases
+    /// then. A guess.
+    private static let fewMax: Int32 = 1 << 13
+
+    var areFew: Bool { share <= Self.fewMax }
+
+    mutating func answered(afterRepetition isRepeated: Bool) {
+        share += ((isRepeated ? 1 << 16 : 0) - share) / 16
     }
 }
 
@@ -76,13 +96,15 @@ struct Requests: Sendable {
     /// A request is being sent for the first time. Returns its number.
     mutating func started(
         to peer: PeerHandle, _ purpose: Request.Purpose, for operation: OperationID?,
-        expected: Duration, at now: Instant, _ generator: inout Generator
+        expected: Duration, isBrief: Bool = false, at now: Instant,
+        _ generator: inout Generator
     ) -> UInt32 {
         let number = UInt32(truncatingIfNeeded: generator.next()) & ~3
         pending.append(
             Request(
                 number: number, peer: peer, purpose: purpose, operation: operation,
-                expected: expected, sent: now, transmissions: 1, next: now + expected))
+                expected: expected, sent: now, transmissions: 1, isBrief: isBrief,
+                next: now + expected))
         deadline = earliest(deadline, now + expected)
         return number
     }

@@ -381,7 +381,7 @@ private let announcementKeys = Keys<AnnouncementConfiguration>(
         ), ("neighboursMax", \.neighboursMax),
     ],
     longs: [
-        ("periodsOfLifetime", \.periodsOfLifetime)
+        ("periodsOfLifetime", \.periodsOfLifetime), ("minorGrowth", \.minorGrowth),
     ],
     spans: [
         ("endedKept", \.endedKept), ("periodMin", \.periodMin),

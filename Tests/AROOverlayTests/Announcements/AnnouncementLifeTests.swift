@@ -77,6 +77,48 @@ struct AnnouncementLifeTests {
         #expect(world.isComplete)
     }
 
+    @Test("two networks that were apart: who is linked to the other one soon knows all of it")
+    func comparesAll() {
+        let world = AnnouncementWorld(seed: 14)
+        for _ in 0..<160 { world.addNode() }
+        for i in 0..<160 {
+            // Two rings, each node linked with its next four.
+            for step in 1...4 { world.link(i, i / 80 * 80 + (i + step) % 80) }
+        }
+        // Statements are too old to be pushed on by then.
+        world.run(for: .minutes(3))
+        #expect((0..<80).allSatisfy { world.knows(7, $0) || $0 == 7 })
+        #expect(!(80..<160).contains { world.knows(7, $0) })
+        world.link(7, 87)
+        let took = world.time(within: .seconds(15)) {
+            (80..<160).allSatisfy { world.knows(7, $0) }
+                && (0..<80).allSatisfy { world.knows(87, $0) }
+        }
+        #expect(took != nil)
+    }
+
+    @Test("a comparison goes once round the ring")
+    func wraps() {
+        func visited(from start: UInt64, _ purpose: Exchange.Purpose) -> [UInt64] {
+            var exchange = Exchange(
+                peer: PeerHandle(index: 1), number: 1, purpose: purpose, from: start,
+                rounds: 48, deadline: .origin)
+            var places: [UInt64] = []
+            while places.count < 100 {
+                places.append(exchange.from)
+                // Each slice is a quarter of the ring, or what is left of it.
+                let (end, over) = exchange.from.addingReportingOverflow(.max / 4)
+                exchange.to = over ? .max : end
+                guard exchange.moveOn(behind: exchange.to) else { break }
+            }
+            return places
+        }
+        let quarter = UInt64.max / 4 + 1
+        #expect(visited(from: 0, .sync) == [0, quarter, 2 * quarter, 3 * quarter])
+        #expect(visited(from: 3 * quarter, .sync) == [3 * quarter, 0, quarter, 2 * quarter])
+        #expect(visited(from: quarter, .tick) == [quarter])
+    }
+
     @Test("a node that returns without memory goes on with a higher sequence")
     func restart() throws {
         let world = settled(20, seed: 4)

@@ -46,4 +46,30 @@ struct MaterialChangeTests {
         new.nat = .addressAndPortDependent
         #expect(new.differsMaterially(from: old))
     }
+
+    @Test(
+        "a coordinate that moved within its error waits for the renewal; farther, or surer, does not"
+    )
+    func drift() {
+        var told = Offer()
+        told.coordinate = Coordinate(components: SIMD4(100, 0, 0, 0), height: 10, error: 0.2)
+        func isNoticed(_ x: Float, _ height: Float, _ error: Float) -> Bool {
+            var now = told
+            now.coordinate = Coordinate(
+                components: SIMD4(x, 0, 0, 0), height: height, error: error)
+            return now.differsNoticeably(from: told)
+        }
+        #expect(!isNoticed(100, 10, 0.2))
+        #expect(!isNoticed(110, 10, 0.15))
+        #expect(!isNoticed(100, 25, 0.3), "less sure is no news either")
+        #expect(isNoticed(140, 10, 0.2))
+        #expect(isNoticed(100, 60, 0.2))
+        #expect(isNoticed(100, 10, 0.1))
+        var busy = told
+        busy.storage.freeBytes += 1
+        #expect(busy.differsNoticeably(from: told), "everything else counts as before")
+        var lost = told
+        lost.coordinate = nil
+        #expect(lost.differsNoticeably(from: told))
+    }
 }

@@ -291,3 +291,48 @@ struct DoubtedPeersTests {
         }
     }
 }
+
+@Suite("How long an answer is waited for")
+struct PatienceTests {
+    /// When a request that nobody answers is suspended, and how often it was sent by then.
+    private func suspension(isBrief: Bool) -> (after: Duration, transmissions: Int) {
+        var generator = Generator(seed: 1)
+        var requests = Requests()
+        _ = requests.started(
+            to: PeerHandle(index: 1), .find, for: OperationID(number: 1),
+            expected: .milliseconds(100), isBrief: isBrief, at: .origin, &generator)
+        var transmissions = 1
+        while let at = requests.deadline {
+            switch requests.next(at: at, lifetime: .seconds(2)) {
+            case .transmit: transmissions += 1
+            case .suspended: return (at - .origin, transmissions)
+            case .expired, nil: return (.zero, 0)
+            }
+        }
+        return (.zero, 0)
+    }
+
+    @Test(
+        "two expected times where hardly anything is repeated, three elsewhere, four transmissions")
+    func suspends() {
+        let (brief, full) = (suspension(isBrief: true), suspension(isBrief: false))
+        #expect(brief.after == .milliseconds(200) && brief.transmissions == 4)
+        #expect(full.after == .milliseconds(300) && full.transmissions == 4)
+    }
+
+    @Test("repetitions are few after answers at the first try, and not where a fifth needs one")
+    func repetitions() {
+        var repetitions = Repetitions()
+        #expect(!repetitions.areFew, "nothing is known yet")
+        for _ in 0..<40 { repetitions.answered(afterRepetition: false) }
+        #expect(repetitions.areFew)
+        var few = 0
+        for i in 0..<200 {
+            repetitions.answered(afterRepetition: i % 5 == 0)
+            few += i >= 50 && repetitions.areFew ? 1 : 0
+        }
+        #expect(few == 0)
+        for _ in 0..<1_000 { repetitions.answered(afterRepetition: true) }
+        #expect(!repetitions.areFew)
+    }
+}
