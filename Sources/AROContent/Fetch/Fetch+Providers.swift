@@ -134,8 +134,13 @@ extension Fetch {
     }
 
     /// Peers that answer are there, though they may lack what is missing.
-    private var hasCompany: Bool {
-        links.contains { $0.map { $0.isOpen && !$0.isDoubted } ?? false }
+    private func hasCompany(at now: Instant) -> Bool {
+        links.contains {
+            guard let link = $0, link.isOpen, !link.isDoubted, link.received > 0 else {
+                return false
+            }
+            return link.isIdle || isPromising(link, at: now)
+        }
     }
 
     private func linksWanted(at now: Instant) -> Int {
@@ -222,15 +227,15 @@ extension Fetch {
             let allAnswered = isHopeless && searches > 0 && attestationsAnswered > 0
             guard allAnswered || isLate else { return }
             if attestationsAnswered > 0 { throw .notPublishedBy(publisher) }
-            throw nobody(for: options.root)
+            throw nobody(for: options.root, at: now)
         }
         guard isLate, let missing = wants.firstMissing else { return }
-        throw nobody(for: missing)
+        throw nobody(for: missing, at: now)
     }
 
     /// Whether somebody was known to hold it makes a difference to who is told.
-    private func nobody(for cid: CID) -> FetchFailure {
-        candidates.isEmpty || hasCompany ? .noProviders(cid) : .providersLost(cid)
+    private func nobody(for cid: CID, at now: Instant) -> FetchFailure {
+        candidates.isEmpty || hasCompany(at: now) ? .noProviders(cid) : .providersLost(cid)
     }
 
     func providerDeadline(after now: Instant) -> Instant? {
