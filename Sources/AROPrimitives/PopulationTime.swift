@@ -8,6 +8,8 @@
 
 package struct PopulationTime: Sendable {
     private var mean, deviation: Duration
+    /// What ambiguous answers add.
+    private var backoff = Duration.zero
     /// Samples so far, up to ``countMax``.
     private var count: UInt8 = 0
     package var isMeasured: Bool { count > 0 }
@@ -23,7 +25,7 @@ package struct PopulationTime: Sendable {
     package init(first: Duration) { (mean, deviation) = (first, .zero) }
 
     /// Where the slowest peers but a few are done.
-    package var bound: Duration { mean + deviation * 4 }
+    package var bound: Duration { min(mean + deviation * 4 + backoff, Self.sampleMax * 5) }
 
     package mutating func measured(_ sample: Duration) {
         let sample = min(max(sample, .zero), Self.sampleMax)
@@ -32,6 +34,7 @@ package struct PopulationTime: Sendable {
             return
         }
         count = min(count + 1, Self.countMax)
+        backoff -= backoff / 4
         let error = sample - mean
         let size = error < .zero ? .zero - error : error
         deviation += (size - deviation) / Int64(min(count, Self.deviationCountMax))
@@ -39,12 +42,12 @@ package struct PopulationTime: Sendable {
     }
 
     /// Something was answered that had been sent twice: no sample (Karn's rule). The backoff that
-    /// RFC 6298 §5.5 keeps in this case is spread over the population: samples undo a few of these, but
-    /// where all peers have become slower than ``bound``, and so none gives a sample any more, it grows
-    /// past them within some forty.
+    /// RFC 6298 §5.5 keeps in this case is spread over the population: each sample takes a quarter of
+    /// it away, but where all peers have become slower than ``bound``, and so none gives a sample any
+    /// more, it grows past them within some twenty.
     package mutating func wasAmbiguous() {
         guard isMeasured else { return }
-        let step = max(deviation, mean / 2) / 16 + .microseconds(100)
-        deviation = min(deviation + step, Self.sampleMax)
+        let step = max(deviation * 4 + backoff, mean * 2) / 8 + .microseconds(400)
+        backoff = min(backoff + step, Self.sampleMax)
     }
 }

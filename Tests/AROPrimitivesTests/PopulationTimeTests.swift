@@ -40,7 +40,7 @@ struct PopulationTimeTests {
         }
         let before = time.bound
         #expect(before < .milliseconds(300))
-        for _ in 0..<40 { time.wasAmbiguous() }
+        for _ in 0..<20 { time.wasAmbiguous() }
         #expect(time.bound > before * 3)
     }
 
