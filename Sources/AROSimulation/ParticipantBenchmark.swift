@@ -74,7 +74,7 @@ public struct ParticipantBenchmark: Sendable, CustomStringConvertible {
 
     public init(_ options: Options) {
         self.options = options
-        let before = Self.currentByteCount
+        let before = ResidentMemory.now
         var model = NetworkModel()
         model.roundTrip = .uniform(.milliseconds(20), .milliseconds(100))
         var world = World.ofMessages(
@@ -86,7 +86,7 @@ public struct ParticipantBenchmark: Sendable, CustomStringConvertible {
             while world.advance(to: end) != nil {}
         }
         lookingUp = measure(&world, before) { $0.lookUp(in: &$1, &chance) }
-        residentByteCount = Self.currentByteCount
+        residentByteCount = ResidentMemory.now
         weights = world.weights
         trace = world.trace
     }
@@ -149,7 +149,7 @@ public struct ParticipantBenchmark: Sendable, CustomStringConvertible {
         return Phase(
             events: world.counters.events - events, seconds: Self.processorSeconds - seconds,
             bytesPerNode: before.flatMap { before in
-                Self.currentByteCount.map { max(0, $0 - before) / options.nodes }
+                ResidentMemory.now.map { max(0, $0 - before) / options.nodes }
             })
     }
 
@@ -157,14 +157,5 @@ public struct ParticipantBenchmark: Sendable, CustomStringConvertible {
         var time = timespec()
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-    }
-
-    /// The second number of `/proc/self/statm`: pages in memory.
-    private static var currentByteCount: Int? {
-        guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else {
-            return nil
-        }
-        let words = text.split(separator: " ")
-        return words.count > 1 ? Int(words[1]).map { $0 * Int(getpagesize()) } : nil
     }
 }

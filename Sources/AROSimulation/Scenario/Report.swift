@@ -16,6 +16,10 @@ public struct Report: Sendable {
     /// How far the run came.
     public let reached: Duration
     public let checkpoints: [Checkpoint]
+    /// What the world weighs, by part, the heaviest first; empty where nobody counts.
+    public var weights: [WeightOfPart] = []
+    /// The most that the process has had in memory, bytes; nil where the system does not tell.
+    public var residentByteCount: Int?
 
     /// Whether every expectation holds.
     public var passed: Bool { isWhole && outcomes.allSatisfy(\.holds) }
@@ -42,7 +46,8 @@ extension ScenarioRun where Resident: ~Copyable {
             failures: tally.failures.map {
                 "\($0.kind.rawValue) failed \($0.count)x: \($0.reason)"
             },
-            wallTime: wallTime, reached: reached, checkpoints: checkpointsAtEnd)
+            wallTime: wallTime, reached: reached, checkpoints: checkpointsAtEnd,
+            weights: Resident.weights(of: world), residentByteCount: ResidentMemory.most)
     }
 }
 
@@ -90,7 +95,7 @@ extension Report: CustomStringConvertible {
         if !isWhole { lines += ["ended at \(Quantity.text(reached))", ""] }
         lines += metricLines
         if !failures.isEmpty { lines += [""] + failures }
-        lines += ["", engineLine, "trace hash  \(trace)"]
+        lines += ["", engineLine] + memoryLine + ["trace hash  \(trace)"]
         if !outcomes.isEmpty { lines += [""] + outcomes.map(\.line) }
         return lines.joined(separator: "\n")
     }
@@ -110,6 +115,20 @@ extension Report: CustomStringConvertible {
         "\(grouped(events)) events in \(decimals(wallTime, 2)) s: "
             + "\(grouped(UInt64(eventsPerSecond))) events/s, "
             + "\(decimals(reached.seconds / max(wallTime, 1e-9), 1)) virtual seconds a second"
+    }
+
+    private var memoryLine: [String] {
+        guard let residentByteCount else { return [] }
+        let total = decimals(Double(residentByteCount) / 1e6, 0) + " MB in memory at most"
+        let heaviest = weights.prefix(3).filter { bytesPerNode($0) >= 1 }.map {
+            "\($0.part) \(grouped(UInt64(bytesPerNode($0))))"
+        }
+        guard !heaviest.isEmpty else { return [total] }
+        return [total + "; bytes a node: " + heaviest.joined(separator: ", ")]
+    }
+
+    private func bytesPerNode(_ weight: WeightOfPart) -> Double {
+        Double(weight.byteCount) / Double(max(1, scenario.nodeCount))
     }
 
     /// One metric a line; the parts of a distribution share one.
@@ -150,14 +169,17 @@ extension Expectation.Outcome {
 extension Report {
     /// One JSON object. Durations are in seconds, shares from 0 to 1.
     public var json: String {
-        let object: [String: Any] = [
+        var object: [String: Any] = [
             "name": scenario.name, "seed": scenario.seed, "nodes": scenario.nodeCount,
             "virtual_time_s": reached.seconds, "whole": isWhole, "wall_time_s": wallTime,
             "events": events, "events_per_s": eventsPerSecond, "trace_hash": trace.description,
             "passed": passed, "failures": failures,
             "metrics": Dictionary(uniqueKeysWithValues: metrics.map { ($0.name, $0.value) }),
             "expect": outcomes.map(\.json),
+            "memory_bytes_per_node": Dictionary(
+                uniqueKeysWithValues: weights.map { ($0.part, bytesPerNode($0)) }),
         ]
+        object["memory_bytes_max"] = residentByteCount
         let options: JSONSerialization.WritingOptions = [.prettyPrinted, .sortedKeys]
         let data = (try? JSONSerialization.data(withJSONObject: object, options: options)) ?? Data()
         return String(decoding: data, as: UTF8.self)

@@ -23,11 +23,14 @@ public protocol ScenarioNode: Inhabitant, ~Copyable {
     static func overlayGraph(of world: borrowing World<Self>) -> OverlayGraph?
     /// The nodes in the routing table of one; nil where nobody can look.
     static func table(of node: Int, in world: borrowing World<Self>) -> [Int]?
+    /// What the world weighs, by part, the heaviest first; empty where nobody counts.
+    static func weights(of world: borrowing World<Self>) -> [WeightOfPart]
 }
 
 extension ScenarioNode where Self: ~Copyable {
     public var messagesSent: MessageTally { MessageTally() }
     public var wireBytes: WireBytes? { nil }
+    public static func weights(of world: borrowing World<Self>) -> [WeightOfPart] { [] }
 }
 
 extension Node: ScenarioNode {
@@ -67,6 +70,9 @@ extension MessageNode: ScenarioNode {
     ) -> [Metric] { world.gossipMetrics(&chance) }
     public static func overlayGraph(of world: borrowing World<MessageNode>) -> OverlayGraph? {
         world.overlayGraph { $0.activeView }
+    }
+    public static func weights(of world: borrowing World<MessageNode>) -> [WeightOfPart] {
+        world.weights
     }
     public static func table(of node: Int, in world: borrowing World<MessageNode>) -> [Int]? {
         let nodes = world.nodeCount

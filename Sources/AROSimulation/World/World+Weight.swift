@@ -7,6 +7,7 @@ import AROPrimitives
 
 public struct WeightOfPart: Hashable, Sendable {
     public var part: String
+    /// Of the whole world.
     public var byteCount: Int
 }
 
