@@ -165,12 +165,7 @@ struct Wants {
     }
 
     private func firstOpen(after order: UInt128) -> Int {
-        var (low, high) = (0, open.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if open[middle].order <= order { low = middle + 1 } else { high = middle }
-        }
-        return low
+        open.partitionPoint { $0.order <= order }
     }
 
     private mutating func leaveLists(_ cid: CID) {

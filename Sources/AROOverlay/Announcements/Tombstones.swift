@@ -52,12 +52,6 @@ struct Tombstones: Sendable {
     }
 
     private func position(of place: UInt64) -> Int {
-        var low = 0
-        var high = stones.count
-        while low < high {
-            let middle = (low + high) / 2
-            if stones[middle].place < place { low = middle + 1 } else { high = middle }
-        }
-        return low
+        stones.partitionPoint { $0.place < place }
     }
 }

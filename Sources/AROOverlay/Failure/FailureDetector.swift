@@ -263,13 +263,7 @@ public struct FailureDetector: Sendable {
     }
 
     private func position(of peer: PeerHandle) -> Int {
-        var low = 0
-        var high = watches.count
-        while low < high {
-            let middle = (low + high) / 2
-            if watches[middle].peer < peer { low = middle + 1 } else { high = middle }
-        }
-        return low
+        watches.partitionPoint { $0.peer < peer }
     }
 
     func probe(of peer: PeerHandle) -> Int? { probes.firstIndex { $0.peer == peer } }

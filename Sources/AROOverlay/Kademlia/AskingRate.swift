@@ -88,12 +88,6 @@ struct AskingRates: Sendable {
     }
 
     private func position(of peer: PeerHandle) -> Int {
-        var low = 0
-        var high = rows.count
-        while low < high {
-            let middle = (low + high) / 2
-            if rows[middle].peer < peer { low = middle + 1 } else { high = middle }
-        }
-        return low
+        rows.partitionPoint { $0.peer < peer }
     }
 }

@@ -12,25 +12,25 @@ struct HeardOf: Sendable {
     private(set) var peers: [PeerHandle] = []
 
     mutating func insert(_ peer: PeerHandle, _ book: borrowing PeerBook) {
-        let i = position(of: book.key(peer), in: peers.indices, book)
+        let i = place(of: book.key(peer), book)
         if i == peers.count || peers[i] != peer { peers.insert(peer, at: i) }
     }
 
     mutating func remove(_ peer: PeerHandle, _ book: borrowing PeerBook) {
-        let i = position(of: book.key(peer), in: peers.indices, book)
+        let i = place(of: book.key(peer), book)
         if i < peers.count, peers[i] == peer { peers.remove(at: i) }
+    }
+
+    /// The first place whose key is not smaller.
+    private func place(of key: DHTKey, _ book: borrowing PeerBook) -> Int {
+        peers.partitionPoint(near: key.bits.w0) { book.key($0) < key }
     }
 
     /// The first place of a range whose key is not smaller.
     private func position(
         of key: DHTKey, in range: Range<Int>, _ book: borrowing PeerBook
     ) -> Int {
-        var (low, high) = (range.lowerBound, range.upperBound)
-        while low < high {
-            let middle = (low + high) / 2
-            if book.key(peers[middle]) < key { low = middle + 1 } else { high = middle }
-        }
-        return low
+        range.partitionPoint { book.key(peers[$0]) < key }
     }
 
     /// The nearest to a key, nearest first.

@@ -132,12 +132,6 @@ struct Publications: Sendable {
     }
 
     private func position(of key: DHTKey) -> Int {
-        var low = 0
-        var high = rows.count
-        while low < high {
-            let middle = (low + high) / 2
-            if rows[middle].key < key { low = middle + 1 } else { high = middle }
-        }
-        return low
+        rows.partitionPoint { $0.key < key }
     }
 }

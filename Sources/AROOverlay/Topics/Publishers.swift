@@ -93,12 +93,6 @@ struct Publishers: Sendable {
     }
 
     private func position(of id: PeerID) -> Int {
-        var low = 0
-        var high = rows.count
-        while low < high {
-            let middle = (low + high) / 2
-            if rows[middle].id < id { low = middle + 1 } else { high = middle }
-        }
-        return low
+        rows.partitionPoint { $0.id < id }
     }
 }

@@ -229,13 +229,7 @@ public struct Topics: ~Copyable {
     }
 
     func position(of topic: TopicID) -> Int {
-        var low = 0
-        var high = swarms.count
-        while low < high {
-            let middle = (low + high) / 2
-            if swarms[middle].topic < topic { low = middle + 1 } else { high = middle }
-        }
-        return low
+        swarms.partitionPoint { $0.topic < topic }
     }
 
     private mutating func nextSequence(_ i: Int, at now: Instant) -> UInt64 {

@@ -52,12 +52,7 @@ struct Conspiracy {
     }
 
     private func place(of key: DHTKey) -> Int {
-        var (low, high) = (0, members.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if members[middle].key < key { low = middle + 1 } else { high = middle }
-        }
-        return low
+        members.partitionPoint { $0.key < key }
     }
 }
 

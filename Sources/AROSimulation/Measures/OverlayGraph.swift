@@ -103,11 +103,7 @@ public struct OverlayGraph: Sendable {
 
     /// Whether an ascending list holds a value.
     private static func holds(_ list: [Int32], _ value: Int32) -> Bool {
-        var (low, high) = (0, list.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if list[middle] < value { low = middle + 1 } else { high = middle }
-        }
+        let low = list.partitionPoint { $0 < value }
         return low < list.count && list[low] == value
     }
 
