@@ -133,8 +133,8 @@ extension Announcements {
             ? min(max(configuration.failedEntries, 1), AnnouncementDigest.entriesMax)
             : AnnouncementDigest.entriesMax
         let isRest = directory.rows.count - start <= most
-        let slice = directory.rows[start..<(isRest ? directory.rows.count : start + most)]
-        exchange.to = isRest ? .max : slice.last!.place
+        let slice = start..<(isRest ? directory.rows.count : start + most)
+        exchange.to = isRest ? .max : directory.entry(slice.upperBound - 1).place
         let room: UInt8 =
             directory.isFull
             ? 0 : exchange.purpose == .sync ? AnnouncementDigest.roomMax : 2
@@ -144,7 +144,7 @@ extension Announcements {
             .digest(
                 AnnouncementDigest(
                     exchange: exchange.number, room: room, from: exchange.from, to: exchange.to,
-                    entries: slice.map(\.entry))), to: exchange.peer)
+                    entries: slice.map { directory.entry($0) })), to: exchange.peer)
         exchanges.ask(
             exchange.peer, exchange.number, datagrams: Int(AnnouncementDigest.roomMax), at: now)
         exchanges.current = exchange
@@ -181,13 +181,14 @@ extension Announcements {
         var i = directory.position(of: digest.from)
         var e = 0
         while !difference.isFull {
-            let mine = i < directory.rows.count && directory.rows[i].place <= digest.to
-            let theirs = e < digest.entries.count
-            guard mine || theirs else { return }
-            if mine, !theirs || directory.rows[i].place < digest.entries[e].place {
+            let mine = i < directory.rows.count ? directory.entry(i).place : .max
+            let isMine = i < directory.rows.count && mine <= digest.to
+            let isTheirs = e < digest.entries.count
+            guard isMine || isTheirs else { return }
+            if isMine, !isTheirs || mine < digest.entries[e].place {
                 offer(i, into: &difference)
                 i += 1
-            } else if !mine || digest.entries[e].place < directory.rows[i].place {
+            } else if !isMine || digest.entries[e].place < mine {
                 weigh(digest.entries[e], bound, into: &difference, at: now)
                 e += 1
             } else {
@@ -200,9 +201,8 @@ extension Announcements {
 
     /// A row that the peer did not list.
     private func offer(_ i: Int, into difference: inout Difference) {
-        let row = directory.rows[i]
-        guard row.state == .alive else { return }
-        difference.offer(row)
+        guard directory.rows[i].state == .alive else { return }
+        difference.offer(directory.entry(i), directory.rows[i])
     }
 
     /// An entry of a peer that we do not know.
@@ -224,8 +224,10 @@ extension Announcements {
         _ i: Int, _ theirs: AnnouncementEntry, into difference: inout Difference,
         by peer: PeerHandle, at now: Instant, out: inout AnnouncementOutbox
     ) {
+        let mine = directory.entry(i).mark
+        // As almost always.
+        if mine == theirs.mark, !mine.isEnded { return }
         let row = directory.rows[i]
-        let mine = row.entry.mark
         if theirs.mark.isNewer(than: mine) {
             if !theirs.mark.isEnded {
                 difference.want(row.place)
@@ -299,7 +301,7 @@ extension Announcements {
         var places: [UInt64] = []
         for entry in listed where !entry.mark.isEnded {
             if let i = directory.index(at: entry.place) {
-                if entry.mark.isNewer(than: directory.rows[i].entry.mark) {
+                if entry.mark.isNewer(than: directory.entry(i).mark) {
                     places.append(entry.place)
                 }
             } else if directory.rank(of: entry.place) < bound,

@@ -39,10 +39,10 @@ struct Difference {
     }
 
     /// A row that the asker does not know.
-    mutating func offer(_ row: Directory.Row) {
-        guard digest.room == 0 else { return tell(row) }
-        guard listed.count < AnnouncementAnswer.listedMax else { return cutAt = row.place }
-        listed.append(row.entry)
+    mutating func offer(_ entry: AnnouncementEntry, _ row: @autoclosure () -> Directory.Row) {
+        guard digest.room == 0 else { return tell(row()) }
+        guard listed.count < AnnouncementAnswer.listedMax else { return cutAt = entry.place }
+        listed.append(entry)
     }
 
     /// A row of which the asker has less.

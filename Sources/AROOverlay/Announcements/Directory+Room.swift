@@ -68,6 +68,21 @@ extension Directory {
         return .instead(of: largest)
     }
 
+    /// Whether there is no room for a newcomer of this place, whatever its source: no address is at
+    /// its cap, and everybody kept ranks before it. Most strangers' statements end here, unread.
+    mutating func refuses(
+        _ place: UInt64, protecting neighbours: borrowing NeighbourTable,
+        _ configuration: AnnouncementConfiguration
+    ) -> Bool {
+        guard isFull, counts.failed + counts.left == 0 else { return false }
+        tallyAll()
+        guard perEndpoint.mostCount < configuration.perEndpointMax,
+            perHost.mostCount < configuration.perHostMax,
+            perNetwork.mostCount < configuration.perNetworkMax
+        else { return false }
+        return rank(of: place) >= rankBound(protecting: neighbours)
+    }
+
     /// Whether the place of an unknown peer might get a place, by its rank alone.
     mutating func rankBound(protecting neighbours: borrowing NeighbourTable) -> UInt64 {
         guard isFull, oldestEnded == nil else { return .max }
@@ -108,10 +123,12 @@ extension Directory {
     }
 
     private func crowded(_ tally: Tally<UInt32>, _ new: UInt32, cap: Int) -> UInt32? {
+        guard let most = tally.most, tally.mostCount >= cap else {
+            return new != 0 && cap < 1 ? new : nil
+        }
         let newCount = new == 0 ? 0 : tally[new] + 1
-        let most = tally.most.map { (key: $0, count: tally[$0]) } ?? (key: 0, count: 0)
-        guard max(newCount, most.count) > cap else { return nil }
-        return newCount >= most.count ? new : most.key
+        guard max(newCount, tally.mostCount) > cap else { return nil }
+        return newCount >= tally.mostCount ? new : most
     }
 
     /// The row that goes first, kept: a full directory asks for it with every digest.

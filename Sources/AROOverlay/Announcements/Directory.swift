@@ -51,9 +51,8 @@ struct Directory: Sendable {
         /// The encoded statement.
         var bytes: [UInt8] { statement.bytes }
 
-        var entry: AnnouncementEntry {
-            AnnouncementEntry(
-                place: place, mark: AnnouncementMark(sequence: sequence, isEnded: state != .alive))
+        fileprivate var mark: AnnouncementMark {
+            AnnouncementMark(sequence: sequence, isEnded: state != .alive)
         }
     }
 
@@ -86,7 +85,9 @@ struct Directory: Sendable {
     private(set) var rows: [Row] = []
     /// The places of ``rows``, apart: a search touches these alone.
     private var places: [UInt64] = []
-    /// Changes with the rows.
+    /// What digests say of ``rows``, apart: statements lie all over the heap.
+    private var marks: [AnnouncementMark] = []
+    /// Changes with the rows, other than by what their statements say.
     private(set) var version: UInt64 = 0
     var crest = Crest()
     /// Our own handle, once our row exists.
@@ -113,7 +114,7 @@ struct Directory: Sendable {
 
     /// Without the statements, which other nodes may share.
     var heapByteCount: Int {
-        rows.heapByteCount + places.heapByteCount + perEndpoint.heapByteCount
+        rows.heapByteCount + places.heapByteCount + marks.heapByteCount + perEndpoint.heapByteCount
             + perHost.heapByteCount + perNetwork.heapByteCount
     }
 
@@ -121,13 +122,7 @@ struct Directory: Sendable {
 
     /// The first row at or behind a place.
     func position(of place: UInt64) -> Int {
-        var low = 0
-        var high = places.count
-        while low < high {
-            let middle = (low + high) / 2
-            if places[middle] < place { low = middle + 1 } else { high = middle }
-        }
-        return low
+        places.partitionPoint(near: place) { $0 < place }
     }
 
     func index(at place: UInt64) -> Int? {
@@ -138,6 +133,11 @@ struct Directory: Sendable {
     func index(of peer: PeerHandle, place: UInt64) -> Int? {
         guard let i = index(at: place), rows[i].peer == peer else { return nil }
         return i
+    }
+
+    /// What digests say of a row.
+    func entry(_ i: Int) -> AnnouncementEntry {
+        AnnouncementEntry(place: places[i], mark: marks[i])
     }
 
     func isOwn(_ i: Int) -> Bool { rows[i].peer == own }
@@ -152,16 +152,21 @@ struct Directory: Sendable {
     /// Adds or replaces another's row. Returns the one that it replaces.
     mutating func put(_ row: Row) -> Row? {
         let i = position(of: row.place)
-        count(row, by: 1)
         expiryAt = earliest(expiryAt, row.expires)
-        version &+= 1
-        guard i < rows.count, rows[i].place == row.place else {
+        guard i < rows.count, places[i] == row.place else {
+            version &+= 1
+            count(row, by: 1)
             insert(row, at: i)
             return nil
         }
         let old = rows[i]
-        count(old, by: -1)
-        rows[i] = row
+        // Mostly it only says the same again.
+        if old.source != row.source || old.state != row.state || old.peer != row.peer {
+            version &+= 1
+            count(row, by: 1)
+            count(old, by: -1)
+        }
+        (rows[i], marks[i]) = (row, row.mark)
         return old
     }
 
@@ -169,7 +174,7 @@ struct Directory: Sendable {
         own = row.peer
         version &+= 1
         if let i = index(of: row.peer, place: row.place) {
-            rows[i] = row
+            (rows[i], marks[i]) = (row, row.mark)
         } else {
             insert(row, at: position(of: row.place))
         }
@@ -180,8 +185,10 @@ struct Directory: Sendable {
         if rows.count == rows.capacity, rows.count > capacity / 2 {
             rows.reserveCapacity(capacity + 2)
             places.reserveCapacity(capacity + 2)
+            marks.reserveCapacity(capacity + 2)
         }
         rows.insert(row, at: i)
+        marks.insert(row.mark, at: i)
         places.insert(row.place, at: i)
     }
 
@@ -198,6 +205,7 @@ struct Directory: Sendable {
         count(rows[i], by: -1)
         version &+= 1
         places.remove(at: i)
+        marks.remove(at: i)
         return rows.remove(at: i)
     }
 

@@ -181,12 +181,7 @@ struct RecordStore: Sendable {
 
     /// How many of the first records have keys for which this holds: all of them stand before the rest.
     func partition(where isBefore: (DHTKey) -> Bool) -> Int {
-        var (low, high) = (0, count)
-        while low < high {
-            let middle = (low + high) / 2
-            if isBefore(slots[Int(order[middle])].key) { low = middle + 1 } else { high = middle }
-        }
-        return low
+        (0..<count).partitionPoint { isBefore(slots[Int(order[$0])].key) }
     }
 
     func firstPosition(of key: DHTKey) -> Int { partition { $0 < key } }
@@ -213,77 +208,7 @@ struct RecordStore: Sendable {
     }
 
     private func position(of key: DHTKey, _ kind: Kind, _ author: PeerID) -> Int {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if slots[Int(order[middle])].place < (key, kind, author) {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        return low
-    }
-}
-
-/// How many records each of many owners has: sorted by owner, so that nothing depends on hash
-/// order.
-struct Tally<Owner: Comparable & Sendable>: Sendable {
-    private var rows: [(owner: Owner, count: Int32)] = []
-
-    init() {}
-
-    init(counting owners: [Owner]) {
-        for owner in owners.sorted() {
-            if let last = rows.last, last.owner == owner {
-                rows[rows.count - 1].count += 1
-            } else {
-                rows.append((owner, 1))
-            }
-        }
-    }
-
-    var heapByteCount: Int { rows.heapByteCount }
-
-    subscript(owner: Owner) -> Int {
-        let i = position(of: owner)
-        return i < rows.count && rows[i].owner == owner ? Int(rows[i].count) : 0
-    }
-
-    /// The owner of most records; the least of several.
-    var most: Owner? {
-        var best: Int?
-        for i in rows.indices where best.map({ rows[$0].count < rows[i].count }) ?? true {
-            best = i
-        }
-        return best.map { rows[$0].owner }
-    }
-
-    mutating func add(_ owner: Owner) {
-        let i = position(of: owner)
-        if i < rows.count, rows[i].owner == owner {
-            rows[i].count += 1
-        } else {
-            rows.insert((owner, 1), at: i)
-        }
-    }
-
-    mutating func remove(_ owner: Owner) {
-        let i = position(of: owner)
-        precondition(i < rows.count && rows[i].owner == owner, "was never added")
-        rows[i].count -= 1
-        if rows[i].count == 0 { rows.remove(at: i) }
-    }
-
-    private func position(of owner: Owner) -> Int {
-        var low = 0
-        var high = rows.count
-        while low < high {
-            let middle = (low + high) / 2
-            if rows[middle].owner < owner { low = middle + 1 } else { high = middle }
-        }
-        return low
+        (0..<count).partitionPoint { slots[Int(order[$0])].place < (key, kind, author) }
     }
 }
 

@@ -24,7 +24,7 @@ extension RoutingTable {
     ) -> [PeerHandle] {
         var nearest = Nearest(to: target, capacity: count)
         func consider(_ range: Range<Int>, _ nearest: inout Nearest, _ book: borrowing PeerBook) {
-            book.prefetchKeys(entries[range].lazy.map(\.handle))
+            for position in range { book.prefetchKey(of: entries[position].handle) }
             for position in range {
                 let entry = entries[position]
                 guard entry.handle != excluded, isStale(entry, configuration) == stale else {

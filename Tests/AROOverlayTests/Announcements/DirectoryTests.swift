@@ -18,6 +18,7 @@ struct DirectoryTests {
         var directory: Directory
         let configuration: AnnouncementConfiguration
         var neighbours: NeighbourTable
+        var refusedUnread = 0
 
         init(_ configuration: AnnouncementConfiguration, seed: UInt64) {
             var generator = Generator(seed: seed)
@@ -31,7 +32,11 @@ struct DirectoryTests {
             var generator = Generator(seed: UInt64(number) &* 77 &+ 5)
             let place = generator.next()
             let source = directory.source(of: [address], exemptsPrivate: true)
-            switch directory.room(for: place, source, protecting: neighbours, configuration) {
+            let refuses = directory.refuses(place, protecting: neighbours, configuration)
+            if refuses { refusedUnread += 1 }
+            let room = directory.room(for: place, source, protecting: neighbours, configuration)
+            #expect(!refuses || room == .none, "refused unread who would have got a place")
+            switch room {
             case .free: break
             case .none: return
             case .instead(let victim): directory.remove(at: victim)
@@ -74,6 +79,19 @@ struct DirectoryTests {
         }
         #expect(kept[0].count == 100)
         #expect(kept[0] == kept[1] && kept[1] == kept[2])
+    }
+
+    @Test("a stranger whose place ranks behind everybody is refused before his statement is read")
+    func refusing() {
+        var filled = Filled(configuration(100), seed: 9)
+        for number in 0..<600 { filled.add(number, at: Self.host(number)) }
+        // Of 500 who came to a full directory 100 * ln(6) = 179 are expected to rank before somebody.
+        #expect((250...400).contains(filled.refusedUnread))
+        for number in 600..<700 { filled.add(number, at: Self.host(1)) }
+        let unread = filled.refusedUnread
+        // The host is above its cap now: whom it has room for shows in the statement alone.
+        for number in 700..<800 { filled.add(number, at: Self.host(1)) }
+        #expect(filled.refusedUnread == unread)
     }
 
     @Test("each of 3,000 peers is as likely to be among the 256 of a directory")
