@@ -13,7 +13,7 @@ extension Array {
     package var heldByteCount: Int { count * MemoryLayout<Element>.stride }
 
     /// Shows where the elements lie, to be fetched ahead; nothing where there are none.
-    package func lend(to body: (UnsafeRawBufferPointer) -> Void) {
+    @inlinable package func lend(to body: (UnsafeRawBufferPointer) -> Void) {
         if !isEmpty { withUnsafeBytes { body($0) } }
     }
 }

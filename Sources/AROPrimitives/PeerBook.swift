@@ -183,10 +183,8 @@ extension PeerBook {
         for peer in peers { prefetchContact(Int(peer.index)) }
     }
 
-    /// The keys of these peers will be wanted.
-    package func prefetchKeys(_ peers: some Sequence<PeerHandle>) {
-        for peer in peers { prefetchKey(Int(peer.index)) }
-    }
+    /// The key of this peer will be wanted.
+    package func prefetchKey(of peer: PeerHandle) { prefetchKey(Int(peer.index)) }
 
     private func prefetchContact(_ i: Int) {
         // The id and the best address.

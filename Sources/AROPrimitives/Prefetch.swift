@@ -6,10 +6,10 @@
 import CPrefetch
 
 package enum Prefetch {
-    private static let lineByteCount = 64
+    @usableFromInline package static var lineByteCount: Int { 64 }
 
     /// Asks for so many bytes to be near; reads nothing.
-    @inline(__always)
+    @inlinable @inline(__always)
     package static func ask(_ start: UnsafeRawPointer, _ byteCount: Int) {
         var offset = 0
         while offset < byteCount {

@@ -1,4 +1,5 @@
-/// The simulation's agenda: a 4-ary heap of 16-byte keys over a slab of payloads.
+/// The simulation's agenda: a 4-ary heap of 16-byte keys over a slab of payloads, and before it the
+/// first few in order, so that their memory can be asked for well before their turn.
 ///
 /// A key packs the time, a sequence number and the payload's place into 128 bits, so that one
 /// comparison orders by time and, at equal times, by the order of insertion; payloads never move
@@ -14,24 +15,33 @@ struct EventQueue<Payload>: ~Copyable {
     static var pendingMax: Int { 1 << 24 }
     private static var slotMask: UInt64 { 1 << 24 - 1 }
 
+    /// The first of all, ascending; empty only where nothing is pending.
+    private let front: UnsafeMutablePointer<UInt128>
+    private var frontCount = 0
     private var keys: UnsafeMutablePointer<UInt128>
+    private var heapCount = 0
     private var payloads: UnsafeMutablePointer<Payload>
     private var free: UnsafeMutablePointer<UInt32>
     private var freeCount = 0
     private var slotsUsed = 0
     private var capacity: Int
     private var sequence: UInt64 = 0
-    private(set) var count = 0
+
+    /// How many stand in ``front``: an event's node is asked for three events ahead. A guess.
+    private static var frontMax: Int { 6 }
 
     init(capacity: Int = 1_024) {
         self.capacity = capacity
+        front = .allocate(capacity: Self.frontMax + 1)
         keys = .allocate(capacity: capacity)
         payloads = .allocate(capacity: capacity)
         free = .allocate(capacity: capacity)
     }
 
     deinit {
-        for i in 0..<count { (payloads + Self.slot(of: keys[i])).deinitialize(count: 1) }
+        for i in 0..<frontCount { (payloads + Self.slot(of: front[i])).deinitialize(count: 1) }
+        for i in 0..<heapCount { (payloads + Self.slot(of: keys[i])).deinitialize(count: 1) }
+        front.deallocate()
         keys.deallocate()
         payloads.deallocate()
         free.deallocate()
@@ -41,22 +51,18 @@ struct EventQueue<Payload>: ~Copyable {
         capacity * (16 + MemoryLayout<Payload>.stride + MemoryLayout<UInt32>.stride)
     }
 
-    /// The payload that comes next, if nothing earlier is added.
-    var next: UnsafePointer<Payload>? {
-        count == 0 ? nil : UnsafePointer(payloads + Self.slot(of: keys[0]))
-    }
+    var count: Int { frontCount + heapCount }
 
-    /// Asks for the payloads that may come after the next one: its children in the heap.
-    func prefetch() {
-        var i = 1
-        while i < min(count, 5) {
-            Prefetch.ask(payloads + Self.slot(of: keys[i]), MemoryLayout<Payload>.size)
-            i += 1
-        }
+    /// The payload that comes behind so many others, if nothing earlier is added; nil where it is not
+    /// known yet, or there is none.
+    func payload(behind others: Int) -> UnsafePointer<Payload>? {
+        others < frontCount ? UnsafePointer(payloads + Self.slot(of: front[others])) : nil
     }
 
     /// When the next event is due, in nanoseconds; nil where nothing is pending.
-    var nextTime: Int64? { count == 0 ? nil : Int64(truncatingIfNeeded: keys[0] >> 64) }
+    var nextTime: Int64? {
+        frontCount == 0 ? nil : Int64(truncatingIfNeeded: front[0] >> 64)
+    }
 
     /// Adds an event. Events of one time come out in the order in which they were added.
     mutating func push(_ payload: consuming Payload, at time: Int64) {
@@ -66,22 +72,56 @@ struct EventQueue<Payload>: ~Copyable {
         (payloads + slot).initialize(to: payload)
         sequence += 1
         let key = UInt128(UInt64(time)) << 64 | UInt128(sequence << 24 | UInt64(slot))
-        count += 1
-        siftUp(key, from: count - 1)
+        let hasRoom = frontCount < Self.frontMax
+        if frontCount > 0 ? key < front[frontCount - 1] : heapCount == 0 {
+            insertInFront(key)
+            if !hasRoom {
+                frontCount -= 1
+                addToHeap(front[frontCount])
+            }
+        } else if hasRoom, heapCount == 0 {
+            insertInFront(key)
+        } else {
+            addToHeap(key)
+        }
+    }
+
+    private mutating func insertInFront(_ key: UInt128) {
+        var hole = frontCount
+        while hole > 0, key < front[hole - 1] {
+            front[hole] = front[hole - 1]
+            hole -= 1
+        }
+        front[hole] = key
+        frontCount += 1
+    }
+
+    private mutating func addToHeap(_ key: UInt128) {
+        heapCount += 1
+        siftUp(key, from: heapCount - 1)
     }
 
     /// Takes out the earliest event where it is due at `limit` or before.
     mutating func pop(until limit: Int64) -> (time: Int64, payload: Payload)? {
-        guard count > 0 else { return nil }
-        let top = keys[0]
+        guard frontCount > 0 else { return nil }
+        let top = front[0]
         let time = Int64(truncatingIfNeeded: top >> 64)
         guard time <= limit else { return nil }
         let slot = Self.slot(of: top)
         free[freeCount] = UInt32(slot)
         freeCount += 1
-        count -= 1
-        if count > 0 { siftDown(keys[count]) }
+        frontCount -= 1
+        for i in 0..<frontCount { front[i] = front[i + 1] }
+        if heapCount > 0 { advanceFirstOfHeap() }
         return (time, (payloads + slot).move())
+    }
+
+    private mutating func advanceFirstOfHeap() {
+        front[frontCount] = keys[0]
+        frontCount += 1
+        Prefetch.ask(payloads + Self.slot(of: keys[0]), MemoryLayout<Payload>.size)
+        heapCount -= 1
+        if heapCount > 0 { siftDown(keys[heapCount]) }
     }
 
     private static func slot(of key: UInt128) -> Int {
@@ -112,10 +152,10 @@ struct EventQueue<Payload>: ~Copyable {
         var hole = 0
         while true {
             let first = hole << 2 + 1
-            guard first < count else { break }
+            guard first < heapCount else { break }
             var least = first
             var leastKey = keys[first]
-            for child in first + 1..<max(first + 1, min(first + 4, count)) {
+            for child in first + 1..<max(first + 1, min(first + 4, heapCount)) {
                 let candidate = keys[child]
                 if candidate < leastKey { (least, leastKey) = (child, candidate) }
             }
@@ -129,7 +169,7 @@ struct EventQueue<Payload>: ~Copyable {
     private mutating func grow() {
         precondition(capacity < Self.pendingMax, "more than \(Self.pendingMax) pending events")
         let bigger = min(capacity * 2, Self.pendingMax)
-        keys = Self.moved(keys, count: count, to: bigger)
+        keys = Self.moved(keys, count: heapCount, to: bigger)
         payloads = Self.moved(payloads, count: slotsUsed, to: bigger)
         free.deallocate()
         free = .allocate(capacity: bigger)

@@ -112,16 +112,22 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         return nil
     }
 
-    /// Asks for the memory of the next event and its node, while another node is at work.
+    /// Asks for the memory that later events will want, while another node is at work: first for a
+    /// node, then, once that is there, for what it points to.
     private func prefetch() {
-        agenda.prefetch()
-        guard let next = agenda.next else { return }
-        let node = Int(next.pointee.node)
-        if let bytes = next.pointee.bytes { Prefetch.ask(bytes, next.pointee.count) }
-        guard node < residents.count, let resident = residents[node] else { return }
-        Prefetch.ask(resident, MemoryLayout<Resident>.size)
-        places.withUnsafeBufferPointer {
-            Prefetch.ask($0.baseAddress! + node, MemoryLayout<Place<Resident>>.size)
+        if let later = agenda.payload(behind: 2) {
+            let node = Int(later.pointee.node)
+            if let bytes = later.pointee.bytes { Prefetch.ask(bytes, later.pointee.count) }
+            if node < residents.count, let resident = residents[node] {
+                Prefetch.ask(resident, MemoryLayout<Resident>.size)
+                places.withUnsafeBufferPointer {
+                    Prefetch.ask($0.baseAddress! + node, MemoryLayout<Place<Resident>>.size)
+                }
+            }
+        }
+        if let next = agenda.payload(behind: 0) {
+            let node = Int(next.pointee.node)
+            if node < residents.count { residents[node]?.pointee.prefetch() }
         }
     }
 
@@ -147,7 +153,6 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
 
     private mutating func process(_ event: Event) {
         let node = Int(event.node)
-        if node < residents.count { residents[node]?.pointee.prefetch() }
         switch event.kind {
         case .timer: timerDue(node, at: event.word)
         case .downlink: reachedDownlink(event)
