@@ -24,6 +24,7 @@ struct AroSim: ParsableCommand {
         ])
 
     static func main() {
+        askForHugePages()
         do {
             var command = try parseAsRoot()
             try command.run()
