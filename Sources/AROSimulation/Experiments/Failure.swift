@@ -8,6 +8,9 @@ public struct Failure: Codable, Hashable, Sendable, CustomStringConvertible {
     public var isCrash: Bool
     /// Whether the expectation's metric was not even measured.
     public var isUnmeasured = false
+    /// Whether requests were still under way at the end, which count as failed: a run that ends sooner
+    /// must not come to fail for that.
+    public var isCut = false
 
     public init(crash text: String) { (self.text, isCrash) = (text, true) }
 
@@ -17,6 +20,7 @@ public struct Failure: Codable, Hashable, Sendable, CustomStringConvertible {
         text = outcome.expectation.words
         isCrash = false
         isUnmeasured = outcome.value == nil
+        isCut = (report["requests_unfinished"]?.value ?? 0) > 0
     }
 
     public var description: String {
