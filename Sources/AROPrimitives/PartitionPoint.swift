@@ -43,10 +43,6 @@ extension RandomAccessCollection where Index == Int {
                 step *= 2
             }
         }
-        while low < high {
-            let middle = low + (high - low) / 2
-            if isBefore(self[middle]) { low = middle + 1 } else { high = middle }
-        }
-        return low
+        return (low..<high).partitionPoint { isBefore(self[$0]) }
     }
 }

@@ -123,12 +123,11 @@ extension Directory {
     }
 
     private func crowded(_ tally: Tally<UInt32>, _ new: UInt32, cap: Int) -> UInt32? {
-        guard let most = tally.most, tally.mostCount >= cap else {
-            return new != 0 && cap < 1 ? new : nil
-        }
+        // With one more nobody is above it.
+        guard tally.mostCount >= cap else { return nil }
         let newCount = new == 0 ? 0 : tally[new] + 1
         guard max(newCount, tally.mostCount) > cap else { return nil }
-        return newCount >= tally.mostCount ? new : most
+        return newCount >= tally.mostCount ? new : tally.most
     }
 
     /// The row that goes first, kept: a full directory asks for it with every digest.

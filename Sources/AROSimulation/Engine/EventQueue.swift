@@ -15,7 +15,7 @@ struct EventQueue<Payload>: ~Copyable {
     static var pendingMax: Int { 1 << 24 }
     private static var slotMask: UInt64 { 1 << 24 - 1 }
 
-    /// The first of all, ascending; empty only where nothing is pending.
+    /// The first of all, ascending; full unless the heap is empty.
     private let front: UnsafeMutablePointer<UInt128>
     private var frontCount = 0
     private var keys: UnsafeMutablePointer<UInt128>
@@ -32,7 +32,7 @@ struct EventQueue<Payload>: ~Copyable {
 
     init(capacity: Int = 1_024) {
         self.capacity = capacity
-        front = .allocate(capacity: Self.frontMax + 1)
+        front = .allocate(capacity: Self.frontMax)
         keys = .allocate(capacity: capacity)
         payloads = .allocate(capacity: capacity)
         free = .allocate(capacity: capacity)
@@ -72,20 +72,15 @@ struct EventQueue<Payload>: ~Copyable {
         (payloads + slot).initialize(to: payload)
         sequence += 1
         let key = UInt128(UInt64(time)) << 64 | UInt128(sequence << 24 | UInt64(slot))
-        let hasRoom = frontCount < Self.frontMax
-        if frontCount > 0 ? key < front[frontCount - 1] : heapCount == 0 {
-            insertInFront(key)
-            if !hasRoom {
-                frontCount -= 1
-                addToHeap(front[frontCount])
-            }
-        } else if hasRoom, heapCount == 0 {
-            insertInFront(key)
-        } else {
-            addToHeap(key)
-        }
+        guard frontCount == Self.frontMax else { return insertInFront(key) }
+        let last = front[frontCount - 1]
+        guard key < last else { return addToHeap(key) }
+        frontCount -= 1
+        insertInFront(key)
+        addToHeap(last)
     }
 
+    /// There must be room.
     private mutating func insertInFront(_ key: UInt128) {
         var hole = frontCount
         while hole > 0, key < front[hole - 1] {

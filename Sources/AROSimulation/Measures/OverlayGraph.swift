@@ -103,8 +103,8 @@ public struct OverlayGraph: Sendable {
 
     /// Whether an ascending list holds a value.
     private static func holds(_ list: [Int32], _ value: Int32) -> Bool {
-        let low = list.partitionPoint { $0 < value }
-        return low < list.count && list[low] == value
+        let i = list.partitionPoint { $0 < value }
+        return i < list.count && list[i] == value
     }
 
     // MARK: Degrees

@@ -18,7 +18,8 @@ public struct Report: Sendable {
     public let checkpoints: [Checkpoint]
     /// What the world weighs, by part, the heaviest first; empty where nobody counts.
     public var weights: [WeightOfPart] = []
-    /// The most that the process has had in memory, bytes; nil where the system does not tell.
+    /// The most that the process has had in memory until now, in this run or one before, bytes; nil
+    /// where the system does not tell, or nobody asked.
     public var residentByteCount: Int?
 
     /// Whether every expectation holds.

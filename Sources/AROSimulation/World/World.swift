@@ -115,20 +115,22 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     /// Asks for the memory that later events will want, while another node is at work: first for a
     /// node, then, once that is there, for what it points to.
     private func prefetch() {
-        if let later = agenda.payload(behind: 2) {
-            let node = Int(later.pointee.node)
-            if let bytes = later.pointee.bytes { Prefetch.ask(bytes, later.pointee.count) }
-            if node < residents.count, let resident = residents[node] {
-                Prefetch.ask(resident, MemoryLayout<Resident>.size)
-                places.withUnsafeBufferPointer {
-                    Prefetch.ask($0.baseAddress! + node, MemoryLayout<Place<Resident>>.size)
-                }
-            }
-        }
         if let next = agenda.payload(behind: 0) {
-            let node = Int(next.pointee.node)
-            if node < residents.count { residents[node]?.pointee.prefetch() }
+            resident(at: next.pointee.node)?.pointee.prefetch()
         }
+        guard let later = agenda.payload(behind: 2) else { return }
+        if let bytes = later.pointee.bytes { Prefetch.ask(bytes, later.pointee.count) }
+        guard let resident = resident(at: later.pointee.node) else { return }
+        Prefetch.ask(resident, MemoryLayout<Resident>.size)
+        places.withUnsafeBufferPointer {
+            Prefetch.ask(
+                $0.baseAddress! + Int(later.pointee.node), MemoryLayout<Place<Resident>>.size)
+        }
+    }
+
+    /// nil also for the number of an event that is no node's.
+    private func resident(at node: UInt32) -> UnsafeMutablePointer<Resident>? {
+        node < residents.count ? residents[Int(node)] : nil
     }
 
     /// When the next event is due; nil where nothing will ever happen.

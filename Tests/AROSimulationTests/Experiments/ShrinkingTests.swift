@@ -92,4 +92,26 @@ private func isPlanted(_ scenario: Scenario) -> Bool {
         #expect(try Scenario(yaml: swarmed.resolved, file: "seed \(seed)") == swarmed)
         #expect(base.swarmed(seed: UInt64(seed)) == swarmed)
     }
+
+    @Test func `a run that ends too soon does not fail as one whose requests all ended`() throws {
+        func failure(after seconds: String) throws -> Failure? {
+            let scenario = try Scenario(
+                yaml: """
+                    aro_scenario: 1
+                    name: cut
+                    duration: \(seconds)
+                    nodes: [{count: 4}]
+                    join: {over: 1s}
+                    network: {rtt: {constant: 40ms}}
+                    workload: [{find: {}, at: 3s}]
+                    expect: [joins == 0]
+                    """, file: "cut.yaml")
+            return Failure(scenario.play(clock: { 0 }).report)
+        }
+        let cut = try #require(try failure(after: "3001ms"))
+        let whole = try #require(try failure(after: "5s"))
+        #expect(cut.text == whole.text)
+        #expect(cut.isCut && !whole.isCut)
+        #expect(cut != whole)
+    }
 }

@@ -54,26 +54,4 @@ private func scenario(nodes: Int, seconds: Int = 16) throws -> Scenario {
         }
         #expect(Failure(playForgetful(small)) == failure)
     }
-
-    @Test func `a run that ends too soon does not fail as one whose requests all ended`() throws {
-        func failure(after seconds: String) throws -> Failure? {
-            let scenario = try Scenario(
-                yaml: """
-                    aro_scenario: 1
-                    name: cut
-                    duration: \(seconds)
-                    nodes: [{count: 4}]
-                    join: {over: 1s}
-                    network: {rtt: {constant: 40ms}}
-                    workload: [{find: {}, at: 3s}]
-                    expect: [joins == 0]
-                    """, file: "cut.yaml")
-            return Failure(scenario.play(clock: { 0 }).report)
-        }
-        let cut = try #require(try failure(after: "3001ms"))
-        let whole = try #require(try failure(after: "5s"))
-        #expect(cut.text == whole.text)
-        #expect(cut.isCut && !whole.isCut)
-        #expect(cut != whole)
-    }
 }
