@@ -20,7 +20,7 @@ extension FailureDetector {
         }
     }
 
-    private mutating func idleTime() -> Duration {
+    mutating func idleTime() -> Duration {
         generator.between(configuration.idleMin, configuration.idleMax) * health.scale
     }
 
@@ -41,6 +41,7 @@ extension FailureDetector {
         probes[probes.count - 1].nextPing = now + timeout / 2
     }
 
+    @inline(__always)
     private func directTimeout(_ watch: Watch) -> Duration {
         guard let roundTrip = watch.roundTrip else { return configuration.timeoutMax }
         let usual = min(
@@ -64,6 +65,7 @@ extension FailureDetector {
 
     /// What we tell a watched peer of ourselves; others do not learn whom we know. It comes first if
     /// it is our neighbour itself: who is left out takes it that we are not.
+    @inline(__always)
     func vitals(for peer: PeerHandle, _ book: borrowing PeerBook) -> Vitals {
         let reach = Reach(of: peer, book)
         var contacts: [Contact] = []
@@ -245,6 +247,7 @@ extension FailureDetector {
     /// is stuck, and what looks like another's death is more likely our own fault: then a verdict
     /// takes the longest time that Lifeguard has for the slowest. The paper leaves this to the
     /// confirmations that do not come; but those of a few co-watchers may have died with the suspect.
+    @inline(__always)
     func isWell(at now: Instant) -> Bool {
         !configuration.isSelfAware || timely.map { now - $0 <= configuration.wellFor } ?? false
     }

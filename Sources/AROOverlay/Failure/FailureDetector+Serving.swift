@@ -16,6 +16,8 @@ extension FailureDetector {
             return out.send(.ack(Ack(number: ping.number, vitals: vitals)), to: peer)
         }
         read(ping.vitals, i, at: now, book: &book, into: &out)
+        // The other end has looked at the link: our turn comes when it was silent again.
+        if !watches[i].isProbed { watches[i].look(at: now + idleTime(), decidedAt: now) }
         let ack = Ack(number: ping.number, vitals: vitals(for: peer, book))
         out.send(.ack(ack), to: peer)
         if let suspected = ping.suspected {
