@@ -98,9 +98,45 @@ extension FailureDetector {
         }
         watches[i].neighboursRead = now
         let peer = watches[i].peer
+        let told = Self.summary(of: vitals.neighbours)
+        if told != watches[i].told
+            || now - watches[i].toldAt >= configuration.sameNeighboursReadInterval
+        {
+            (watches[i].told, watches[i].toldAt) = (told, now)
+            watches[i].coWatchers = coWatchers(vitals.neighbours, named: peer, &book)
+        }
+        let includeUs = vitals.neighbours.contains { $0.id == local }
+        out.events.append(.neighbours(of: peer, includeUs: includeUs))
+    }
+
+    /// Of the same contacts the same, of others hardly ever. A peer that finds two lists alike fools
+    /// those only whom it told the first.
+    private static func summary(of contacts: [Contact]) -> UInt64 {
+        var sum: UInt64 = 0x243f_6a88_85a3_08d3
+        func add(_ word: UInt64) {
+            let product = (sum ^ word).multipliedFullWidth(by: 0x9e37_79b9_7f4a_7c15)
+            sum = product.high ^ product.low
+        }
+        for contact in contacts {
+            add(contact.id.key.w0)
+            add(contact.id.key.w1)
+            add(contact.id.key.w2)
+            add(contact.id.key.w3)
+            for address in contact.addresses {
+                add(address.high)
+                add(address.low)
+                add(UInt64(address.port) + 1)
+            }
+        }
+        return sum
+    }
+
+    private func coWatchers(
+        _ contacts: [Contact], named peer: PeerHandle, _ book: inout PeerBook
+    ) -> FewPeers {
         let reach = Reach(of: peer, book)
         var coWatchers = FewPeers()
-        for contact in vitals.neighbours where contact.id != local {
+        for contact in contacts where contact.id != local {
             let usable = reach.usable(contact.addresses, limit: Vitals.addressesMax)
             guard !usable.isEmpty else { continue }
             let handle = book.intern(contact.id)
@@ -108,9 +144,7 @@ extension FailureDetector {
             book.suggest(usable, for: handle)
             coWatchers.insert(handle)
         }
-        watches[i].coWatchers = coWatchers
-        let includeUs = vitals.neighbours.contains { $0.id == local }
-        out.events.append(.neighbours(of: peer, includeUs: includeUs))
+        return coWatchers
     }
 
     /// A statement of a watched peer came that is newer than any that we know, signed by itself: while

@@ -179,7 +179,10 @@ public struct FailureDetector: Sendable {
             }
             probes[p].unreachable.insert(peer)
         }
-        for i in watches.indices { watches[i].coWatchers.remove(peer) }
+        for i in watches.indices where watches[i].coWatchers.contains(peer) {
+            watches[i].coWatchers.remove(peer)
+            watches[i].told = 0
+        }
         if let i = index(of: peer), !watches[i].isProbed {
             begin(i, isInduced: false, at: now, book: book, into: &out)
         }
@@ -257,15 +260,18 @@ public struct FailureDetector: Sendable {
 
     // MARK: Details
 
+    @inline(__always)
     func index(of peer: PeerHandle) -> Int? {
         let i = position(of: peer)
         return i < watches.count && watches[i].peer == peer ? i : nil
     }
 
+    @inline(__always)
     private func position(of peer: PeerHandle) -> Int {
         watches.partitionPoint { $0.peer < peer }
     }
 
+    @inline(__always)
     func probe(of peer: PeerHandle) -> Int? { probes.firstIndex { $0.peer == peer } }
 
     /// Keeps the deadline, as it is asked for after every input.

@@ -23,6 +23,9 @@ struct Watch: Sendable {
     var exchanged: Instant
     /// When its neighbours were last read.
     var neighboursRead: Instant?
+    /// What it told then, see ``FailureDetector/summary(of:)``, and when: the same again is not read.
+    var told: UInt64 = 0
+    var toldAt = Instant.origin
     /// When it was last probed because somebody asked.
     var asked: Instant?
     /// When to look at it next, and when that was decided: a sign of life since then puts it off.

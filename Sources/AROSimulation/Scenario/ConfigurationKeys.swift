@@ -323,6 +323,7 @@ private let failureKeys = Keys<FailureConfiguration>(
             \.healthDecay
         ), ("askedIntervalMin", \.askedIntervalMin),
         ("neighboursReadInterval", \.neighboursReadInterval),
+        ("sameNeighboursReadInterval", \.sameNeighboursReadInterval),
         (
             "suspectedSelfInterval",
             \.suspectedSelfInterval

@@ -48,11 +48,17 @@ struct FailureDetectionTests {
     func packetsAtRest() {
         let world = FailureWorld(count: 50, seed: 3)
         world.run(for: .seconds(20))
-        for i in 0..<50 { (world.members[i].sent, world.members[i].transportAcks) = (0, 0) }
+        for i in 0..<50 {
+            (world.members[i].sent, world.members[i].transportAcks) = (0, 0)
+            world.members[i].deadlines = 0
+        }
         world.run(for: .minutes(10))
         let sent = world.members.reduce(0) { $0 + $1.sent }
         let acks = world.members.reduce(0) { $0 + $1.transportAcks }
         let rate = Double(sent + acks) / 50 / 600
+        let deadlines = world.members.reduce(0) { $0 + $1.deadlines }
+        #expect(
+            deadlines <= sent * 6 / 10, "a ping is a look at the link for both of its ends")
         print("packets/s at rest \(rate), without the transport's acks \(Double(sent) / 30_000)")
         #expect(rate <= 2)
         #expect(rate > 0.5, "links are watched")
@@ -257,6 +263,36 @@ struct FailureDetectionTests {
         world.run(for: .seconds(30))
         #expect(!world.verdicts.contains { $0.by == 0 })
         #expect(world.verdicts.count == world.members[b].neighbours.count - 1)
+    }
+
+    @Test("a list of neighbours that is told again is read again once one of them was lost")
+    func sameList() {
+        let world = FailureWorld(count: 20, seed: 24)
+        world.run(for: .seconds(20))
+        let b = world.members[0].neighbours[0]
+        world.isCut = { from, _ in from == b }
+        let other = PeerID(key: Bits256(1, 2, 3, 4))
+        let told = Contact(id: other, addresses: [SocketAddress(ipv4: 0x0102_0304, port: 1)])
+        func tell(_ number: UInt32) {
+            world.run(for: .milliseconds(1_100))
+            let vitals = Vitals(incarnation: 1, neighbours: [told])
+            world.inject(.ping(Ping(number: number << 6, vitals: vitals)), from: b, to: 0)
+        }
+        func isCoWatcher() -> Bool {
+            var isHeld = false
+            guard let handle = world.book.handle(of: other) else { return false }
+            world.members[0].detector.forEachUsedHandle { if $0 == handle { isHeld = true } }
+            return isHeld
+        }
+        tell(1)
+        #expect(isCoWatcher())
+        tell(2)
+        #expect(isCoWatcher())
+        let lost = world.book.handle(of: other)!
+        world.act(0) { $0.peerUnreachable(lost, at: world.now, book: &$1, into: &$2) }
+        #expect(!isCoWatcher())
+        tell(3)
+        #expect(isCoWatcher())
     }
 
     @Test("acks measure the round trip, also when pings are lost")

@@ -18,6 +18,8 @@ final class FailureWorld {
         var held: [(to: PeerHandle, bytes: [UInt8])] = []
         var wake: Instant?
         var sent = 0
+        /// Deadlines that were due when they were met.
+        var deadlines = 0
         /// Acknowledgements that the transport would have sent: one for each ack.
         var transportAcks = 0
     }
@@ -204,6 +206,7 @@ final class FailureWorld {
     }
 
     private func wakeUp(_ i: Int) {
+        if let at = members[i].detector.nextDeadline, at <= now { members[i].deadlines += 1 }
         act(i) { detector, book, out in
             detector.deadlinePassed(at: self.now, book: &book, into: &out)
         }
