@@ -10,10 +10,10 @@ extension Participant {
         gossip.weigh(add)
     }
 
-    /// Names what lies elsewhere and is wanted with nearly every message. A mutating function, as a
+    /// Asks for what lies elsewhere and is wanted with nearly every message. A mutating function, as a
     /// borrowed value of this size would be copied for the call.
-    package mutating func forEachHotBuffer(_ body: (UnsafeRawBufferPointer) -> Void) {
-        kademlia.forEachHotBuffer(body)
-        gossip.forEachHotBuffer(body)
+    package mutating func prefetch(_ part: Prefetch.Part) {
+        kademlia.prefetch(part)
+        gossip.prefetch(part)
     }
 }

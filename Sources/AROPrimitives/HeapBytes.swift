@@ -11,9 +11,4 @@ extension Array {
 extension Array {
     /// What its elements take in line: unlike ``heapByteCount`` the same on every machine.
     package var heldByteCount: Int { count * MemoryLayout<Element>.stride }
-
-    /// Shows where the elements lie, to be fetched ahead; nothing where there are none.
-    @inlinable package func lend(to body: (UnsafeRawBufferPointer) -> Void) {
-        if !isEmpty { withUnsafeBytes { body($0) } }
-    }
 }

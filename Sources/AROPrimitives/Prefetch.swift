@@ -5,7 +5,11 @@
 
 import CPrefetch
 
-package enum Prefetch {
+public enum Prefetch {
+    /// In which order a value with arrays is asked for: how much of one there is must be read, so its
+    /// head is asked for first.
+    public enum Part: Sendable { case head, whole }
+
     @usableFromInline package static var lineByteCount: Int { 64 }
 
     /// Asks for so many bytes to be near; reads nothing.
@@ -15,6 +19,20 @@ package enum Prefetch {
         while offset < byteCount {
             aro_prefetch(start + offset)
             offset += lineByteCount
+        }
+    }
+}
+
+extension Array {
+    /// Asks for the elements or, first, for what says how many there are.
+    @inlinable @inline(__always)
+    package func prefetch(_ part: Prefetch.Part) {
+        switch part {
+        case .head:
+            let storage = unsafeBitCast(self, to: UInt.self)
+            Prefetch.ask(UnsafeRawPointer(bitPattern: storage)!, 1)
+        case .whole:
+            if !isEmpty { withUnsafeBytes { Prefetch.ask($0.baseAddress!, $0.count) } }
         }
     }
 }

@@ -23,11 +23,11 @@ extension Gossip {
     }
 
     /// Names what lies elsewhere and is wanted with nearly every message.
-    package mutating func forEachHotBuffer(_ body: (UnsafeRawBufferPointer) -> Void) {
+    package mutating func prefetch(_ part: Prefetch.Part) {
         guard isOn else { return }
-        detector.watches.lend(to: body)
-        announcements.neighbourTable.rows.lend(to: body)
-        membership.neighbours.lend(to: body)
-        membership.active.lend(to: body)
+        detector.watches.prefetch(part)
+        announcements.neighbourTable.rows.prefetch(part)
+        membership.neighbours.prefetch(part)
+        membership.active.prefetch(part)
     }
 }

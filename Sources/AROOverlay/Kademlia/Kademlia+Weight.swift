@@ -16,9 +16,9 @@ extension Kademlia {
                 + handOvers.heapByteCount)
     }
 
-    package mutating func forEachHotBuffer(_ body: (UnsafeRawBufferPointer) -> Void) {
-        requests.pending.lend(to: body)
-        operations.lend(to: body)
+    package mutating func prefetch(_ part: Prefetch.Part) {
+        requests.pending.prefetch(part)
+        operations.prefetch(part)
     }
 }
 

@@ -8,19 +8,22 @@ import AROOverlay
 import AROPrimitives
 import AROTransport
 
+///
+/// One node works at a time, and none keeps an access open while another begins: what is used many times
+/// an event is not checked for that each time.
 final class Commons {
     /// Peer `n` of the book is node `n` of the world.
-    var book = PeerBook()
+    @exclusivity(unchecked) var book = PeerBook()
     /// What the participant at work wants done, and what is being done of it.
-    var outbox = ParticipantOutbox()
-    var underWay = ParticipantOutbox()
-    var scratch = ParticipantScratch()
+    @exclusivity(unchecked) var outbox = ParticipantOutbox()
+    @exclusivity(unchecked) var underWay = ParticipantOutbox()
+    @exclusivity(unchecked) var scratch = ParticipantScratch()
     /// Responses of all nodes that their initiators may not have received.
-    var responses = Responses()
+    @exclusivity(unchecked) var responses = Responses()
     /// What all nodes sent, by what it was for.
-    var wire = WireBytes()
+    @exclusivity(unchecked) var wire = WireBytes()
     /// Copies of the scenario's posts, by all nodes.
-    var posts = PostCopies()
+    @exclusivity(unchecked) var posts = PostCopies()
     /// Announcements that a node has verified already.
     let statements = StatementPool()
     /// Hostile nodes that name each other.

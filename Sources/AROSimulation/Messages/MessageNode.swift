@@ -143,9 +143,9 @@ extension MessageNode: Inhabitant {
 
     public mutating func flush(at now: Instant, into outbox: inout Outbox) {}
 
-    public mutating func prefetch() {
-        sessions.prefetch()
-        participant.forEachHotBuffer { Prefetch.ask($0.baseAddress!, $0.count) }
+    public mutating func prefetch(_ part: Prefetch.Part) {
+        sessions.prefetch(part)
+        participant.prefetch(part)
     }
 
     /// Every call ends with it.

@@ -126,7 +126,11 @@ struct PlainSessions {
     }
 
     /// Asks for where a search begins.
-    func prefetch() {
+    func prefetch(_ part: Prefetch.Part) {
+        if part == .head {
+            peers.prefetch(.head)
+            return table.prefetch(.head)
+        }
         guard !peers.isEmpty else { return }
         peers.withUnsafeBufferPointer { peers in
             for eighth in 1..<8 {

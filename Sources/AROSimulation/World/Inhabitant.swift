@@ -11,8 +11,9 @@ public protocol Inhabitant: ~Copyable {
     /// Writes the packets that may go now. Called after each input: every one is a batch here.
     mutating func flush(at now: Instant, into outbox: inout Outbox)
     var nextDeadline: Wake? { get }
-    /// It gets an input soon: asks for memory that it will want, other than its own.
-    mutating func prefetch()
+    /// It gets an input soon: asks for memory that it will want, other than its own, first for the
+    /// heads of its arrays, an input later for all of them.
+    mutating func prefetch(_ part: Prefetch.Part)
     /// Whether a packet with a flipped bit is worth delivering: to who checks a tag, or is tested.
     static var readsDamagedPackets: Bool { get }
     /// The UDP payload that a datagram stands for, bytes: it may be carried in fewer.
@@ -31,7 +32,7 @@ public protocol Inhabitant: ~Copyable {
 }
 
 extension Inhabitant where Self: ~Copyable {
-    public mutating func prefetch() {}
+    public mutating func prefetch(_ part: Prefetch.Part) {}
     public static var readsDamagedPackets: Bool { true }
     public static func wireByteCount(of datagram: RawSpan) -> Int { datagram.byteCount }
     public static var sharesAddresses: Bool { false }

@@ -116,7 +116,10 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     /// node, then, once that is there, for what it points to.
     private func prefetch() {
         if let next = agenda.payload(behind: 0) {
-            resident(at: next.pointee.node)?.pointee.prefetch()
+            resident(at: next.pointee.node)?.pointee.prefetch(.whole)
+        }
+        if let second = agenda.payload(behind: 1) {
+            resident(at: second.pointee.node)?.pointee.prefetch(.head)
         }
         guard let later = agenda.payload(behind: 2) else { return }
         if let bytes = later.pointee.bytes { Prefetch.ask(bytes, later.pointee.count) }
