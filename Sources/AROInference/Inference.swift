@@ -144,7 +144,12 @@ public struct Inference: ~Copyable {
         return outputs
     }
 
+    @inline(__always)
     public var nextDeadline: Instant? { earliest(calling.nextDeadline, serving.nextDeadline) }
+
+    /// ``nextDeadline`` for who asks after every input: a borrowed value of this size is copied for
+    /// a call, a mutable one is not.
+    package mutating func dueNext() -> Instant? { nextDeadline }
 
     public var counters: InferenceCounters {
         var counters = InferenceCounters()

@@ -35,6 +35,12 @@ public struct Participant: ~Copyable {
     /// When the participant wants ``ParticipantInput/deadline``, and why. Kept, as it is asked for
     /// after every input.
     public private(set) var nextDeadline: Wake?
+    /// The same of all parts but gossip.
+    private var othersDeadline = Wake(at: .distantFuture, reason: .overlay)
+    /// Whether this input came to other parts than gossip, or gossip told them anything. If not, as
+    /// mostly where little happens, they want nothing and their deadlines stand: they are not asked,
+    /// which would bring them into the cache for nothing.
+    var concernsOthers = true
     /// Posts of ours that nobody else was there to hear.
     var unheardPosts: UInt64 = 0
     /// Breaches of the content exchange and of inference by peers.
@@ -80,6 +86,7 @@ public struct Participant: ~Copyable {
         _ input: borrowing ParticipantInput, at now: Instant, book: inout PeerBook,
         into outbox: inout ParticipantOutbox
     ) {
+        concernsOthers = true
         switch input {
         case .peerConnected(let peer, let facts):
             peerConnected(peer, facts, at: now, book: &book)
@@ -152,6 +159,7 @@ public struct Participant: ~Copyable {
         _ purpose: StreamProtocol, from peer: PeerHandle, room: Int, at now: Instant,
         book: inout PeerBook, into outbox: inout ParticipantOutbox
     ) -> StreamToken {
+        concernsOthers = true
         let stream =
             switch purpose {
             case .content: exchange.streamAccepted(from: peer, room: room, at: now)
@@ -167,6 +175,7 @@ public struct Participant: ~Copyable {
     public mutating func shutDown(
         at now: Instant, book: inout PeerBook, into outbox: inout ParticipantOutbox
     ) {
+        concernsOthers = true
         exchange.shutDown(at: now)
         inference.shutDown(at: now)
         gossip.leave(at: now, book: &book, identity: identity, into: &gossipOut)
@@ -176,14 +185,20 @@ public struct Participant: ~Copyable {
 
     /// Every call ends with it: what the parts want next is asked for after each.
     private mutating func settle() {
+        if concernsOthers { settleOthers() }
+        var next = othersDeadline
+        if let at = gossip.dueNext(), at < next.at { next = Wake(at: at, reason: .gossip) }
+        nextDeadline = next.at == .distantFuture ? nil : next
+    }
+
+    private mutating func settleOthers() {
         var next = Wake(at: .distantFuture, reason: .overlay)
         if let at = kademlia.dueNext() { next.at = at }
-        if let at = exchange.nextDeadline, at < next.at { next = Wake(at: at, reason: .content) }
-        if let at = gossip.dueNext(), at < next.at { next = Wake(at: at, reason: .gossip) }
-        if let at = inference.nextDeadline, at < next.at {
+        if let at = exchange.dueNext(), at < next.at { next = Wake(at: at, reason: .content) }
+        if let at = inference.dueNext(), at < next.at {
             next = Wake(at: at, reason: .inference)
         }
-        nextDeadline = next.at == .distantFuture ? nil : next
+        othersDeadline = next
     }
 
     /// Every peer that must stay in the book. The outbox must have been drained.
@@ -225,6 +240,7 @@ public struct Participant: ~Copyable {
             kademlia.received(bytes, from: peer, at: now, book: &book, into: &kademliaOut)
         case .membership, .announcement, .topic:
             kademlia.heardFrom(peer, at: now)
+            concernsOthers = false
             gossip.received(
                 bytes, from: peer, at: now, book: &book, identity: identity, into: &gossipOut)
         case nil: unknownMessages += 1
@@ -232,11 +248,15 @@ public struct Participant: ~Copyable {
     }
 
     private mutating func deadlinePassed(at now: Instant, book: inout PeerBook) {
-        if let at = kademlia.dueNext(), at <= now {
-            kademlia.deadlinePassed(at: now, book: &book, identity: identity, into: &kademliaOut)
+        concernsOthers = othersDeadline.at <= now
+        if concernsOthers {
+            if let at = kademlia.dueNext(), at <= now {
+                kademlia.deadlinePassed(
+                    at: now, book: &book, identity: identity, into: &kademliaOut)
+            }
+            if let at = exchange.dueNext(), at <= now { exchange.deadlinePassed(at: now) }
+            if let at = inference.dueNext(), at <= now { inference.deadlinePassed(at: now) }
         }
-        if let at = exchange.nextDeadline, at <= now { exchange.deadlinePassed(at: now) }
-        if let at = inference.nextDeadline, at <= now { inference.deadlinePassed(at: now) }
         if let at = gossip.dueNext(), at <= now {
             gossip.deadlinePassed(at: now, book: &book, identity: identity, into: &gossipOut)
         }

@@ -73,10 +73,11 @@ public enum ParticipantEffect: Sendable {
     case reset(StreamToken)
     /// Deliver what was written, throw away what still comes. The name is not used again.
     case release(StreamToken)
-    case reply(RequestID, Reply)
+    // Large and rare, and every effect would be as large as they are.
+    indirect case reply(RequestID, Reply)
     case disk(DiskRequest)
-    case backend(BackendRequest)
-    case record(LedgerEntry)
+    indirect case backend(BackendRequest)
+    indirect case record(LedgerEntry)
 }
 
 extension ParticipantEffect {

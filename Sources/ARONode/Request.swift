@@ -28,7 +28,7 @@ public enum Request: Sendable {
     /// ``Reply/searched(_:)``.
     case findProviders(CID, limit: Int)
     /// Fetch content into the local store. Replies: ``Reply/fetch(_:)`` until finished or failed.
-    case fetch(FetchOptions)
+    indirect case fetch(FetchOptions)
     /// Sign and publish a mutable name of ours. Replies: ``Reply/held(by:of:)``.
     case publishName(label: String, target: CID, sequence: UInt64, lifetime: Duration)
     /// The newest valid record of a name. Replies: ``Reply/name(target:sequence:expires:)``.
@@ -45,7 +45,7 @@ public enum Request: Sendable {
     /// by ``consumed(_:_:)`` when changes were taken: only so many are given ahead.
     case watchMembers
     /// What we offer from now on. Replies: `done`.
-    case offer(Offer)
+    indirect case offer(Offer)
     /// Subscribe to a topic. Replies: ``Reply/topic(_:)`` until cancelled. Say by ``consumed(_:_:)``
     /// when posts were taken: only so many are given ahead.
     case subscribe(TopicID, SubscriptionOptions)
@@ -59,7 +59,7 @@ public enum Request: Sendable {
     case serve([ServedModel])
     /// Call a model. Replies: ``Reply/call(_:)`` until finished or failed. Say by ``consumed(_:_:)``
     /// when bytes of output were taken: only so many are given ahead. Cancelling hangs up.
-    case call(CallRequest)
+    indirect case call(CallRequest)
     /// The call with this request was interrupted and is to go on with this body. Replies: `done`.
     case resume(RequestID, body: [UInt8])
     /// The models that are offered by anyone known. Replies: ``Reply/models(_:)``.

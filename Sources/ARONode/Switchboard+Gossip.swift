@@ -76,6 +76,7 @@ extension Participant {
             outbox.effects.append(.send(send.peer, range))
         }
         for event in gossipOut.takeAll() {
+            concernsOthers = true
             switch event {
             case .member(let change, let peer):
                 carry(change, peer, at: now, book: &book, into: &outbox)

@@ -107,6 +107,7 @@ extension Participant {
         repeat {
             drainKademlia(at: now, book: &book, into: &outbox)
             drainGossip(at: now, book: &book, into: &outbox)
+            guard concernsOthers else { return }
             for output in exchange.takeOutputs() {
                 carry(output, at: now, book: &book, into: &outbox)
             }

@@ -98,10 +98,16 @@ public struct Exchange {
         return outputs
     }
 
+    @inline(__always)
     public var nextDeadline: Instant? {
         running.isEmpty ? serving.nextDeadline : firstDeadline
     }
 
+    /// ``nextDeadline`` for who asks after every input: a borrowed value of this size is copied for
+    /// a call, a mutable one is not.
+    package mutating func dueNext() -> Instant? { nextDeadline }
+
+    @inline(__always)
     private var firstDeadline: Instant? {
         running.reduce(serving.nextDeadline) { earliest($0, $1.fetch.nextDeadline) }
     }

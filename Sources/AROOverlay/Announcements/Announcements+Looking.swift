@@ -43,11 +43,13 @@ extension Announcements {
     }
 
     /// The sequence of the newest statement of a peer: its incarnation.
+    @inline(__always)
     public func sequence(of peer: PeerHandle, book: borrowing PeerBook) -> UInt64? {
         row(of: peer, book)?.sequence
     }
 
     /// Where a live member says that it stands in the space of round-trip times.
+    @inline(__always)
     public func coordinate(of peer: PeerHandle, book: borrowing PeerBook) -> Coordinate? {
         guard let row = row(of: peer, book), row.state == .alive else { return nil }
         return row.statement.announcement.offer.coordinate
@@ -110,6 +112,7 @@ extension Announcements {
         own.forEachHandle(body)
     }
 
+    @inline(__always)
     private func row(of peer: PeerHandle, _ book: borrowing PeerBook) -> Directory.Row? {
         guard let i = directory.index(of: peer, place: Directory.place(of: book.key(peer))) else {
             return nil

@@ -78,6 +78,7 @@ public struct Announcements: ~Copyable {
     func wallClock(at now: Instant) -> UnixTime { clock.time + (now - clock.at) }
 
     /// When ``deadlinePassed(at:book:identity:into:)`` wants to be called; it may lie in the past.
+    @inline(__always)
     public var nextDeadline: Instant? {
         var next = earliest(own.dueAt, rumours.dueAt)
         next = earliest(next, exchanges.nextDeadline)
@@ -86,6 +87,7 @@ public struct Announcements: ~Copyable {
         return next
     }
 
+    /// ``nextDeadline`` for who asks after every input, see ``Gossip/dueNext()``.
     mutating func dueNext() -> Instant? { nextDeadline }
 
     public mutating func deadlinePassed(

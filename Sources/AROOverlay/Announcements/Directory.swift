@@ -110,6 +110,7 @@ struct Directory: Sendable {
     static func place(of key: DHTKey) -> UInt64 { key.bits.w0 }
 
     /// By which places are sampled: 32 bits of a keyed hash, as two that are alike hardly occur.
+    @inline(__always)
     func rank(of place: UInt64) -> UInt64 { hash(place) >> 32 }
 
     /// Without the statements, which other nodes may share.
@@ -121,15 +122,18 @@ struct Directory: Sendable {
     // MARK: Searching
 
     /// The first row at or behind a place.
+    @inline(__always)
     func position(of place: UInt64) -> Int {
         places.partitionPoint(near: place) { $0 < place }
     }
 
+    @inline(__always)
     func index(at place: UInt64) -> Int? {
         let i = position(of: place)
         return i < places.count && places[i] == place ? i : nil
     }
 
+    @inline(__always)
     func index(of peer: PeerHandle, place: UInt64) -> Int? {
         guard let i = index(at: place), rows[i].peer == peer else { return nil }
         return i

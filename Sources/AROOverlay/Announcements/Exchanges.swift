@@ -90,6 +90,7 @@ struct Exchanges: Sendable {
         lastNumber = UInt16(truncatingIfNeeded: generator.next())
     }
 
+    @inline(__always)
     var nextDeadline: Instant? {
         var next = tickAt
         if let current { return min(next, current.deadline) }

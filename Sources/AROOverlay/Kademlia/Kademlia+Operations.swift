@@ -95,7 +95,7 @@ extension Kademlia {
                 case .ask(let peer): send(.find, to: peer, i, at: now, book: book, into: &out)
                 case .wait: return
                 case .finished:
-                    if isWorthRepeating(operations[i]) {
+                    if operations[i].isWorthRepeating {
                         repeatLookup(i, at: now, book)
                     } else {
                         lookupFinished(i, at: now, into: &out)
@@ -118,17 +118,6 @@ extension Kademlia {
             end(i, .held(by: placement.held, of: placement.wanted), at: now, into: &out)
         }
         return true
-    }
-
-    /// A search that found nothing while peers did not answer has proved nothing: under 10 % loss one
-    /// of a thousand ends so.
-    private func isWorthRepeating(_ operation: Operation) -> Bool {
-        guard !operation.isRepeated, operation.lookup.hasLostPeers else { return false }
-        switch operation.goal {
-        case .providers: return operation.providersFound.isEmpty
-        case .name: return operation.name == nil
-        case .closest, .join, .refresh, .place: return false
-        }
     }
 
     /// Once more from the start, over disjoint paths, by which one bad neighbourhood can be passed.
@@ -185,7 +174,7 @@ extension Kademlia {
             expected: times.expected(of: known, within: configuration), isBrief: isBrief,
             at: now, &generator)
         operations[i].messages += 1
-        out.send(message(purpose, number: number, operations[i]), to: peer)
+        out.send(message(purpose, number: number, i), to: peer)
     }
 
     /// Asks a contact whether it lives.
@@ -201,22 +190,25 @@ extension Kademlia {
         out.send(message(.probe, number: number, nil), to: peer)
     }
 
+    /// - Parameter i: the operation; nil for probes.
+    @inline(__always)
     private func message(
-        _ purpose: Request.Purpose, number: UInt32, _ operation: Operation?
+        _ purpose: Request.Purpose, number: UInt32, _ i: Int?
     ) -> KademliaMessage {
         func find(_ wanted: KademliaFind.Wanted, _ key: DHTKey) -> KademliaMessage {
             .find(KademliaFind(request: number, serves: serves, wanted: wanted, key: key))
         }
-        guard purpose != .probe, let operation else { return find(.signOfLife, table.local) }
-        guard let record = operation.placement?.record else {
-            return find(operation.wanted, operation.key)
+        guard purpose != .probe, let i else { return find(.signOfLife, table.local) }
+        let key = operations[i].key
+        guard let record = operations[i].placement?.record else {
+            return find(operations[i].goal.wanted, key)
         }
         guard purpose == .readBack else {
             return .store(KademliaStore(request: number, serves: serves, record: record))
         }
         switch record {
-        case .provider: return find(.provider(local), operation.key)
-        case .name: return find(.name, operation.key)
+        case .provider: return find(.provider(local), key)
+        case .name: return find(.name, key)
         }
     }
 
@@ -234,8 +226,7 @@ extension Kademlia {
             guard request.purpose == .probe || i != nil else { return }
             let number = request.number | UInt32(request.transmissions - 1)
             out.send(
-                message(request.purpose, number: number, i.map { operations[$0] }),
-                to: request.peer)
+                message(request.purpose, number: number, i), to: request.peer)
             guard let i else { return }
             operations[i].messages += 1
             guard isLate, request.purpose == .find else { return }
@@ -251,6 +242,7 @@ extension Kademlia {
         }
     }
 
+    @inline(__always)
     func index(of request: Request) -> Int? {
         guard let id = request.operation else { return nil }
         return operations.firstIndex { $0.id == id }

@@ -42,6 +42,7 @@ extension Kademlia {
         if find.serves { heard(peer, .unmeasured, at: now, book: &book, into: &out) }
     }
 
+    @inline(__always)
     private func answer(
         to find: KademliaFind, by peer: PeerHandle, at now: Instant, _ book: borrowing PeerBook
     ) -> KademliaAnswer {
@@ -94,6 +95,7 @@ extension Kademlia {
     }
 
     /// The nearest contacts with those of their addresses that are of use to the asker.
+    @inline(__always)
     private func contacts(
         for peer: PeerHandle, near key: DHTKey, _ book: borrowing PeerBook
     ) -> [Contact] {

@@ -79,6 +79,7 @@ public struct Kademlia: ~Copyable {
     func wallClock(at now: Instant) -> UnixTime { clock.time + (now - clock.at) }
 
     /// When ``deadlinePassed(at:book:identity:into:)`` wants to be called; it may lie in the past.
+    @inline(__always)
     public var nextDeadline: Instant? {
         var next = earliest(requests.deadline, rescue?.at)
         next = earliest(earliest(next, expiryAt), handOvers.due)

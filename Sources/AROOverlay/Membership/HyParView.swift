@@ -195,6 +195,7 @@ public struct HyParView: Sendable {
     }
 
     /// When ``deadlinePassed(at:book:into:)`` wants to be called; it may lie in the past.
+    @inline(__always)
     public var nextDeadline: Instant? {
         var next = earliest(shuffles?.at, pace.waitsUntil)
         for request in requests { next = earliest(next, request.at) }
@@ -204,6 +205,7 @@ public struct HyParView: Sendable {
         return next
     }
 
+    /// ``nextDeadline`` for who asks after every input, see ``Gossip/dueNext()``.
     mutating func dueNext() -> Instant? { nextDeadline }
 
     public mutating func deadlinePassed(
@@ -221,6 +223,7 @@ public struct HyParView: Sendable {
     public var passive: [PeerHandle] { passiveView.peers }
     public var activeCount: Int { neighbours.count }
 
+    @inline(__always)
     public func isNeighbour(_ peer: PeerHandle) -> Bool {
         neighbours.contains { $0.peer == peer }
     }

@@ -102,6 +102,7 @@ struct Network: ~Copyable {
     }
 
     /// When what is sent now starts on its way.
+    @inline(__always)
     private func start(_ from: Int, _ to: Int, _ now: Instant) -> Instant {
         let end = max(now, ends[from].cloggedUntil, ends[to].cloggedUntil)
         guard !clogs.isEmpty, let path = clogs[Self.directed(from, to)] else { return end }
@@ -156,6 +157,7 @@ struct Network: ~Copyable {
     mutating func countFiltered() { drops.filtered += 1 }
 
     /// The round-trip time of a pair without jitter and queues: what `stretch` is measured against.
+    @inline(__always)
     func roundTrip(_ a: Int, _ b: Int) -> Duration {
         let core: Duration
         switch model.roundTrip {
@@ -173,6 +175,7 @@ struct Network: ~Copyable {
         return scaled + ends[a].link.delay * 2 + ends[b].link.delay * 2
     }
 
+    @inline(__always)
     private func isCut(_ from: Int, _ to: Int) -> Bool {
         if ends[from].isAlone || ends[to].isAlone { return true }
         return !cuts.isEmpty && cuts.contains(Cut(from: ends[from].side, to: ends[to].side))
@@ -210,6 +213,7 @@ struct Network: ~Copyable {
         return !wasBad
     }
 
+    @inline(__always)
     private func oneWay(_ from: Int, _ to: Int, at now: Instant) -> Duration {
         let base = roundTrip(from, to) / 2
         guard let jitter = model.jitter else { return base }
@@ -221,6 +225,7 @@ struct Network: ~Copyable {
         return chance.between(.zero, model.reorderDelayMax)
     }
 
+    @inline(__always)
     private func pairHash(_ a: Int, _ b: Int) -> UInt64 {
         mix64(pairSeed ^ mix64(Self.directed(min(a, b), max(a, b))))
     }

@@ -37,6 +37,7 @@ struct PlainAnswer {
 // MARK: - The initiator
 
 extension MessageNode {
+    @inline(__always)
     var attemptDeadline: Instant? {
         var next: Instant?
         for attempt in attempts { next = earliest(next, attempt.nextAt) }
@@ -101,6 +102,7 @@ extension MessageNode {
         sendInitiation(attempts[i], to: attempts[i].addresses[place], into: &outbox)
     }
 
+    @inline(__always)
     private func sendInitiation(
         _ attempt: PlainAttempt, to address: SocketAddress, into outbox: inout Outbox
     ) {
