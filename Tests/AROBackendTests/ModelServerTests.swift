@@ -178,7 +178,8 @@ import Testing
     @Test("a slow reader slows the server")
     func backpressure() async throws {
         let big = event(String(repeating: "x", count: 60_000))
-        let many = Array(repeating: big, count: 2_000)
+        // On a busy machine the stub queues a hundred megabytes before its own loop holds it back.
+        let many = Array(repeating: big, count: 20_000)
         try await with({ stub in { _, _ in stub.stream(many) } }) { server, stub in
             let answer = try await server.ask(question())
             _ = try await answer.next()
@@ -187,7 +188,7 @@ import Testing
                 before = stub.state.withLock { $0.written }
                 try await Task.sleep(for: .milliseconds(300))
             }
-            #expect(before < 1_000, "\(before) of 2,000 pieces were taken")
+            #expect(before < 10_000, "\(before) of 20,000 pieces were taken")
         }
     }
 
