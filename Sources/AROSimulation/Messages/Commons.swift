@@ -8,7 +8,6 @@ import AROOverlay
 import AROPrimitives
 import AROTransport
 
-///
 /// One node works at a time, and none keeps an access open while another begins: what is used many times
 /// an event is not checked for that each time.
 final class Commons {
