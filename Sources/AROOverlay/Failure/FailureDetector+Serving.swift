@@ -103,7 +103,7 @@ extension FailureDetector {
             || now - watches[i].toldAt >= configuration.sameNeighboursReadInterval
         {
             (watches[i].told, watches[i].toldAt) = (told, now)
-            watches[i].coWatchers = coWatchers(vitals.neighbours, named: peer, &book)
+            watches[i].coWatchers = coWatchers(vitals.neighbours, namedBy: peer, &book)
         }
         let includeUs = vitals.neighbours.contains { $0.id == local }
         out.events.append(.neighbours(of: peer, includeUs: includeUs))
@@ -132,7 +132,7 @@ extension FailureDetector {
     }
 
     private func coWatchers(
-        _ contacts: [Contact], named peer: PeerHandle, _ book: inout PeerBook
+        _ contacts: [Contact], namedBy peer: PeerHandle, _ book: inout PeerBook
     ) -> FewPeers {
         let reach = Reach(of: peer, book)
         var coWatchers = FewPeers()

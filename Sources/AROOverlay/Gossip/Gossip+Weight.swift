@@ -22,7 +22,7 @@ extension Gossip {
             detector.watches.heapByteCount + detector.probes.heapByteCount)
     }
 
-    /// Names what lies elsewhere and is wanted with nearly every message.
+    /// Asks for what lies elsewhere and is wanted with nearly every message.
     package mutating func prefetch(_ part: Prefetch.Part) {
         guard isOn else { return }
         detector.watches.prefetch(part)
