@@ -47,24 +47,48 @@ extension [UInt8] {
     }
 }
 
-extension Ping {
-    private static let coordinateFlag: UInt8 = 1
-    private static let suspectedFlag: UInt8 = 2
+/// What a ping's or an ack's vitals hold, and whether a suspected incarnation follows them.
+private struct ProbeFlags: OptionSet {
+    let rawValue: UInt8
 
+    static let coordinate = ProbeFlags(rawValue: 1)
+    static let suspected = ProbeFlags(rawValue: 2)
+    static let list = ProbeFlags(rawValue: 4)
+    static let neighbour = ProbeFlags(rawValue: 8)
+
+    static let ofAck: ProbeFlags = [.coordinate, .list, .neighbour]
+    static let ofPing: ProbeFlags = [.ofAck, .suspected]
+
+    init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    init(of vitals: Vitals) {
+        self = []
+        if vitals.coordinate != nil { insert(.coordinate) }
+        if vitals.neighbours != nil { insert(.list) }
+        if vitals.isNeighbour { insert(.neighbour) }
+    }
+
+    init(
+        from reader: inout ByteReader, known: ProbeFlags
+    ) throws(DecodingFailure) {
+        self.init(rawValue: try reader.u8())
+        guard isSubset(of: known) else { throw .unknown }
+    }
+}
+
+extension Ping {
     fileprivate init(number: UInt32, from reader: inout ByteReader) throws(DecodingFailure) {
-        let flags = try reader.u8()
-        guard flags < 4 else { throw .unknown }
-        let hasCoordinate = flags & Self.coordinateFlag != 0
-        let vitals = try Vitals(hasCoordinate: hasCoordinate, from: &reader)
-        let suspected = flags & Self.suspectedFlag != 0 ? try reader.u64() : nil
+        let flags = try ProbeFlags(from: &reader, known: .ofPing)
+        let vitals = try Vitals(flags, from: &reader)
+        let suspected = flags.contains(.suspected) ? try reader.u64() : nil
         self.init(number: number, vitals: vitals, suspected: suspected)
     }
 
     package func append(to out: inout [UInt8]) {
         out.appendHeader(.ping, number)
-        out.append(
-            (vitals.coordinate == nil ? 0 : Self.coordinateFlag)
-                | (suspected == nil ? 0 : Self.suspectedFlag))
+        var flags = ProbeFlags(of: vitals)
+        if suspected != nil { flags.insert(.suspected) }
+        out.append(flags.rawValue)
         vitals.append(to: &out)
         if let suspected { out.appendU64(suspected) }
     }
@@ -72,42 +96,56 @@ extension Ping {
 
 extension Ack {
     fileprivate init(number: UInt32, from reader: inout ByteReader) throws(DecodingFailure) {
-        let flags = try reader.u8()
-        guard flags < 2 else { throw .unknown }
-        let vitals = try Vitals(hasCoordinate: flags == 1, from: &reader)
-        self.init(number: number, vitals: vitals)
+        let flags = try ProbeFlags(from: &reader, known: .ofAck)
+        self.init(number: number, vitals: try Vitals(flags, from: &reader))
     }
 
     package func append(to out: inout [UInt8]) {
         out.appendHeader(.ack, number)
-        out.append(vitals.coordinate == nil ? 0 : 1)
+        out.append(ProbeFlags(of: vitals).rawValue)
         vitals.append(to: &out)
     }
 }
 
 extension Vitals {
     fileprivate init(
-        hasCoordinate: Bool, from reader: inout ByteReader
+        _ flags: ProbeFlags, from reader: inout ByteReader
     ) throws(DecodingFailure) {
-        let incarnation = try reader.u64()
-        let coordinate = hasCoordinate ? try reader.coordinate() : nil
-        let count = Int(try reader.u8())
-        guard count <= Self.neighboursMax else { throw .outOfBounds }
-        var neighbours: [Contact] = []
-        neighbours.reserveCapacity(count)
-        for _ in 0..<count {
-            let contact = try reader.compactContact()
-            guard contact.addresses.count <= Self.addressesMax else { throw .outOfBounds }
-            neighbours.append(contact)
-        }
-        self.init(incarnation: incarnation, coordinate: coordinate, neighbours: neighbours)
+        incarnation = try reader.u64()
+        held = try reader.u32()
+        isNeighbour = flags.contains(.neighbour)
+        coordinate = flags.contains(.coordinate) ? try reader.coordinate() : nil
+        neighbours = flags.contains(.list) ? try NeighbourList(from: &reader) : nil
     }
 
     fileprivate func append(to out: inout [UInt8]) {
         out.appendU64(incarnation)
+        out.appendU32(held)
         if let coordinate { out.appendCoordinate(coordinate) }
-        out.append(UInt8(neighbours.count))
-        for contact in neighbours { out.appendCompact(contact) }
+        neighbours?.append(to: &out)
+    }
+}
+
+extension NeighbourList {
+    fileprivate init(from reader: inout ByteReader) throws(DecodingFailure) {
+        let number = try reader.u32()
+        guard number != 0 else { throw .outOfBounds }
+        let count = Int(try reader.u8())
+        guard count <= Self.contactsMax else { throw .outOfBounds }
+        var contacts: [Contact] = []
+        contacts.reserveCapacity(count)
+        for _ in 0..<count {
+            let contact = try reader.compactContact()
+            guard contact.addresses.count <= Self.addressesMax else { throw .outOfBounds }
+            contacts.append(contact)
+        }
+        self.init(number: number, contacts: contacts)
+    }
+
+    fileprivate func append(to out: inout [UInt8]) {
+        out.appendU32(number)
+        out.append(UInt8(contacts.count))
+        for contact in contacts { out.appendCompact(contact) }
     }
 }
 

@@ -3,17 +3,21 @@
 /// it talks to. They share the family of membership, of which they take the upper half.
 ///
 /// ```
-/// PING        0x28 · number u32 · flags u8 (1: coordinate, 2: you are suspected) · vitals ·
-///             suspected incarnation u64 only with flag 2                     14 to 476 bytes
-/// ACK         0x29 · number u32 · flags u8 (1: coordinate) · vitals          14 to 468 bytes
+/// PING        0x28 · number u32 · flags u8 · vitals ·
+///             suspected incarnation u64 only with flag 2                     18 to 481 bytes
+/// ACK         0x29 · number u32 · flags u8 · vitals                          18 to 473 bytes
 /// PINGREQUEST 0x2a · number u32 · waited u16 · target's key 32                      39 bytes
 /// VOUCH       0x2b · number u32                                                      5 bytes
 /// NACK        0x2c · number u32                                                      5 bytes
 /// SUSPECT     0x2d · number u32 · waited u16 · suspect's key 32 · incarnation u64   47 bytes
 ///
-/// vitals      incarnation u64 · coordinate 24 only with flag 1 ·
-///             neighbour count u8 (0...6) · contacts of at most 2 addresses each
+/// flags       1: coordinate · 2, of a PING only: you are suspected · 4: list · 8: you are a neighbour
+/// vitals      incarnation u64 · held u32 · coordinate 24 only with flag 1 · list only with flag 4
+/// list        number u32 (not 0) · count u8 (0...6) · contacts of at most 2 addresses each
 /// ```
+///
+/// A list of neighbours has a number of its sender's choice. `held` is the number of the receiver's
+/// list that the sender has read, 0 for none: so each is sent until it has come, and not again.
 ///
 /// An ACK repeats its ping's number, whose lower six bits count the transmissions; a VOUCH or a NACK
 /// repeats that of a PINGREQUEST or SUSPECT. SWIM's ack of an indirect probe is called a vouch here,
@@ -41,31 +45,53 @@ public enum ProbeMessage: Hashable, Sendable {
 
 /// What every ping and ack tells of its sender.
 public struct Vitals: Hashable, Sendable {
-    /// A peer has five active neighbours (HyParView §5.2), and one more while two change places.
-    public static let neighboursMax = 6
-    /// Addresses told of each: the two best.
-    public static let addressesMax = 2
-
     /// The sequence number of the newest announcement.
     public var incarnation: UInt64
     /// Nil while it is not known.
     public var coordinate: Coordinate?
-    /// Who else watches the sender.
-    public var neighbours: [Contact]
+    /// Whether the receiver is a neighbour of the sender's.
+    public var isNeighbour: Bool
+    /// The ``NeighbourList/number`` of the receiver's list that the sender holds; 0 for none.
+    public var held: UInt32
+    /// Nil where the receiver holds it already, or is not to know it.
+    public var neighbours: NeighbourList?
 
-    /// Neighbours and addresses over the bounds, and neighbours without an address, are left out.
-    public init(incarnation: UInt64, coordinate: Coordinate? = nil, neighbours: [Contact] = []) {
-        self.incarnation = incarnation
-        self.coordinate = coordinate
+    public init(
+        incarnation: UInt64, coordinate: Coordinate? = nil, isNeighbour: Bool = false,
+        held: UInt32 = 0, neighbours: NeighbourList? = nil
+    ) {
+        (self.incarnation, self.coordinate) = (incarnation, coordinate)
+        (self.isNeighbour, self.held) = (isNeighbour, held)
+        self.neighbours = neighbours
+    }
+}
+
+/// Who watches the sender of a ping or an ack, apart from the receiver.
+public struct NeighbourList: Hashable, Sendable {
+    /// A peer has five active neighbours (HyParView §5.2), and one more while two change places.
+    public static let contactsMax = 6
+    /// Addresses told of each: the two best.
+    public static let addressesMax = 2
+
+    /// Another for every change of the list; never 0.
+    public var number: UInt32
+    public var contacts: [Contact]
+
+    /// Contacts and addresses over the bounds, and contacts without an address, are left out.
+    ///
+    /// - Precondition: `number` is not 0.
+    public init(number: UInt32, contacts: [Contact] = []) {
+        precondition(number != 0)
+        self.number = number
         let isBounded =
-            neighbours.count <= Self.neighboursMax
-            && neighbours.allSatisfy { (1...Self.addressesMax).contains($0.addresses.count) }
+            contacts.count <= Self.contactsMax
+            && contacts.allSatisfy { (1...Self.addressesMax).contains($0.addresses.count) }
         if isBounded {
-            self.neighbours = neighbours
+            self.contacts = contacts
             return
         }
-        self.neighbours = neighbours.lazy.filter { !$0.addresses.isEmpty }
-            .prefix(Self.neighboursMax)
+        self.contacts = contacts.lazy.filter { !$0.addresses.isEmpty }
+            .prefix(Self.contactsMax)
             .map { Contact(id: $0.id, addresses: $0.addresses.prefix(Self.addressesMax)) }
     }
 }

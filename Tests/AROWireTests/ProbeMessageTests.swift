@@ -20,17 +20,24 @@ struct ProbeMessageTests {
     static var samples: [ProbeMessage] {
         let bare = Vitals(incarnation: 7)
         let full = Vitals(
-            incarnation: .max, coordinate: coordinate,
-            neighbours: (0..<6).map { contact($0, v6: true) })
+            incarnation: .max, coordinate: coordinate, isNeighbour: true, held: .max,
+            neighbours: NeighbourList(
+                number: .max, contacts: (0..<6).map { contact($0, v6: true) }))
         let usual = Vitals(
-            incarnation: 9, coordinate: .origin, neighbours: (0..<4).map { contact($0) })
+            incarnation: 9, coordinate: .origin, held: 1,
+            neighbours: NeighbourList(number: 3, contacts: (0..<4).map { contact($0) }))
+        let known = Vitals(incarnation: 9, coordinate: .origin, isNeighbour: true, held: 1)
         let id = PeerID(key: Bits256(9, 8, 7, 6))
         return [
             .ping(Ping(number: 64, vitals: bare)),
             .ping(Ping(number: 65, vitals: full, suspected: 12)),
             .ping(Ping(number: 66, vitals: usual, suspected: 0)),
             .ack(Ack(number: 64, vitals: bare)), .ack(Ack(number: 64, vitals: full)),
-            .ack(Ack(number: .max, vitals: usual)),
+            .ack(Ack(number: .max, vitals: usual)), .ping(Ping(number: 67, vitals: known)),
+            .ack(
+                Ack(
+                    number: 67,
+                    vitals: Vitals(incarnation: 9, neighbours: NeighbourList(number: 4)))),
             .pingRequest(PingRequest(number: 128, waited: .milliseconds(500), target: id)),
             .vouch(number: 128), .nack(number: 192),
             .suspect(
@@ -64,16 +71,26 @@ struct ProbeMessageTests {
         let ping = ProbeMessage.ping(
             Ping(number: 5, vitals: Vitals(incarnation: 6), suspected: 7))
         #expect(
-            ping.bytes == [0x28, 0, 0, 0, 5, 2, 0, 0, 0, 0, 0, 0, 0, 6, 0] + [
+            ping.bytes == [0x28, 0, 0, 0, 5, 2, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0] + [
                 0, 0, 0, 0, 0, 0, 0, 7,
             ])
         let ack = ProbeMessage.ack(
-            Ack(number: 5, vitals: Vitals(incarnation: 6, coordinate: Self.coordinate)))
+            Ack(number: 5, vitals: Vitals(incarnation: 6, coordinate: Self.coordinate, held: 258)))
         #expect(
-            ack.bytes == [0x29, 0, 0, 0, 5, 1, 0, 0, 0, 0, 0, 0, 0, 6]
+            ack.bytes == [0x29, 0, 0, 0, 5, 1, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 1, 2]
                 + [0x3f, 0xc0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0x43, 0x96, 0, 0]
-                + [0x40, 0x80, 0, 0, 0x3e, 0x80, 0, 0] + [0])
+                + [0x40, 0x80, 0, 0, 0x3e, 0x80, 0, 0])
         let key = Bits256(0, 0, 0, 1)
+        let address = SocketAddress(ipv4: 0x0102_0304, port: 258)
+        let list = NeighbourList(
+            number: 9, contacts: [Contact(id: PeerID(key: key), addresses: [address])])
+        let telling = ProbeMessage.ping(
+            Ping(
+                number: 5,
+                vitals: Vitals(incarnation: 6, isNeighbour: true, neighbours: list)))
+        #expect(
+            telling.bytes == [0x28, 0, 0, 0, 5, 12, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0]
+                + [0, 0, 0, 9, 1] + key.bytes + [1, 4, 1, 2, 3, 4, 1, 2])
         let request = ProbeMessage.pingRequest(
             PingRequest(number: 1, waited: .milliseconds(258), target: PeerID(key: key)))
         #expect(request.bytes == [0x2a, 0, 0, 0, 1, 1, 2] + key.bytes)
@@ -88,8 +105,8 @@ struct ProbeMessageTests {
     func bounds() {
         let many = (0..<9).map { Self.contact($0, v6: true) }
         let nowhere = Contact(id: PeerID(key: .zero), addresses: [])
-        let vitals = Vitals(incarnation: 1, neighbours: [nowhere] + many)
-        #expect(vitals.neighbours == Array(many.prefix(6)))
+        let list = NeighbourList(number: 1, contacts: [nowhere] + many)
+        #expect(list.contacts == Array(many.prefix(6)))
     }
 
     @Test("a message that is cut short anywhere is refused, as is one with more behind it")
@@ -108,17 +125,22 @@ struct ProbeMessageTests {
     @Test(
         "unknown kinds and flags, too many neighbours or addresses, and huge messages are refused")
     func refusals() {
-        let incarnation: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 6]
+        // Incarnation and held.
+        let rest: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0]
+        let list: [UInt8] = [0, 0, 0, 1]
         #expect(decode([]) == .failure(.truncated))
         #expect(decode([0x2e, 0, 0, 0, 0]) == .failure(.unknown))
         #expect(decode([0x27, 0, 0, 0, 0]) == .failure(.unknown))
-        #expect(decode([0x28, 0, 0, 0, 5, 4] + incarnation + [0]) == .failure(.unknown))
-        #expect(decode([0x29, 0, 0, 0, 5, 2] + incarnation + [0]) == .failure(.unknown))
-        #expect(decode([0x29, 0, 0, 0, 5, 0] + incarnation + [7]) == .failure(.outOfBounds))
+        #expect(decode([0x28, 0, 0, 0, 5, 16] + rest) == .failure(.unknown))
+        #expect(decode([0x29, 0, 0, 0, 5, 2] + rest) == .failure(.unknown), "a ping's flag")
+        #expect(decode([0x29, 0, 0, 0, 5, 4] + rest + list + [7]) == .failure(.outOfBounds))
+        #expect(
+            decode([0x29, 0, 0, 0, 5, 4] + rest + [0, 0, 0, 0, 0]) == .failure(.outOfBounds))
         let address: [UInt8] = [4, 1, 2, 3, 4, 0, 1]
         let three = Bits256.zero.bytes + [3] + address + address + address
         #expect(
-            decode([0x29, 0, 0, 0, 5, 0] + incarnation + [1] + three) == .failure(.outOfBounds))
+            decode([0x29, 0, 0, 0, 5, 4] + rest + list + [1] + three)
+                == .failure(.outOfBounds))
         #expect(
             decode(Array(repeating: 0x28, count: WireLimits.messageMax + 1))
                 == .failure(.outOfBounds))
@@ -154,9 +176,9 @@ struct ProbeMessageTests {
     // MARK: Coordinates
 
     private func ack(with words: [UInt32]) -> [UInt8] {
-        var bytes: [UInt8] = [0x29, 0, 0, 0, 5, 1, 0, 0, 0, 0, 0, 0, 0, 6]
+        var bytes: [UInt8] = [0x29, 0, 0, 0, 5, 1, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0]
         for word in words { bytes.appendU32(word) }
-        return bytes + [0]
+        return bytes
     }
 
     @Test("numbers that are none, infinite, out of bounds or negative zero are refused")

@@ -31,7 +31,9 @@ extension Seeds {
 
     static var probes: [ProbeMessage] {
         let place = Coordinate(components: [1, 2, 3, 4], height: 5, error: 0.5)
-        let vitals = Vitals(incarnation: 9, coordinate: place, neighbours: [contact])
+        let vitals = Vitals(
+            incarnation: 9, coordinate: place, isNeighbour: true, held: 3,
+            neighbours: NeighbourList(number: 7, contacts: [contact]))
         return [
             .ping(Ping(number: 64, vitals: vitals, suspected: 9)),
             .ack(Ack(number: 65, vitals: vitals)),

@@ -235,7 +235,8 @@ struct GossipTarget: ~Copyable {
     }
 
     private mutating func reply(to probe: ProbeMessage) -> ProbeMessage {
-        let vitals = Vitals(incarnation: input.number())
+        let vitals = Vitals(
+            incarnation: input.number(), held: UInt32(truncatingIfNeeded: input.number()))
         switch probe {
         case .ping(let ping): return .ack(Ack(number: ping.number, vitals: vitals))
         case .pingRequest(let request):

@@ -100,8 +100,8 @@ public struct FailureConfiguration: Sendable {
     /// Neighbours named by a peer are read at most this often, as each may be a new entry of the
     /// peer book. A guess.
     public var neighboursReadInterval = Duration.seconds(1)
-    /// Neighbours that are told again just as before are read this often only: addresses of theirs may
-    /// have been forgotten meanwhile. A guess.
+    /// A list of neighbours that has not changed is asked for this often all the same: addresses in it
+    /// may have been forgotten meanwhile. A guess.
     public var sameNeighboursReadInterval = Duration.seconds(60)
     /// Messages of one watched peer that are answered each second. A guess: a node that was stopped
     /// finds eight pings of each watcher.

@@ -57,29 +57,40 @@ extension FailureDetector {
         guard let i = index(of: peer) else { return }
         let isTold = configuration.hasBuddies && probes[p].stage == .suspected
         let ping = Ping(
-            number: probes[p].transmitted(at: now), vitals: vitals(for: peer, book),
+            number: probes[p].transmitted(at: now), vitals: vitals(for: i, at: now, book),
             suspected: isTold ? watches[i].incarnation : nil)
         out.send(.ping(ping), to: peer)
         probes[p].nextPing = now + configuration.repeatInterval * health.scale
     }
 
-    /// What we tell a watched peer of ourselves; others do not learn whom we know. It comes first if
-    /// it is our neighbour itself: who is left out takes it that we are not.
+    /// What we tell a watched peer of ourselves; others do not learn whom we know.
     @inline(__always)
-    func vitals(for peer: PeerHandle, _ book: borrowing PeerBook) -> Vitals {
+    func vitals(for i: Int, at now: Instant, _ book: borrowing PeerBook) -> Vitals {
+        let peer = watches[i].peer
+        return Vitals(
+            incarnation: vitals.incarnation, coordinate: vitals.coordinate,
+            isNeighbour: vitals.neighbours.contains(peer), held: held(i, at: now),
+            neighbours: watches[i].holds == listNumber ? nil : list(for: peer, book))
+    }
+
+    /// The number of the peer's list that we hold, 0 where it is to send it once more.
+    @inline(__always)
+    private func held(_ i: Int, at now: Instant) -> UInt32 {
+        now - watches[i].listRead < configuration.sameNeighboursReadInterval
+            ? watches[i].list : 0
+    }
+
+    private func list(for peer: PeerHandle, _ book: borrowing PeerBook) -> NeighbourList {
         let reach = Reach(of: peer, book)
         var contacts: [Contact] = []
-        contacts.reserveCapacity(Vitals.neighboursMax)
-        func tell(_ neighbour: PeerHandle, _ book: borrowing PeerBook) {
-            guard contacts.count < Vitals.neighboursMax else { return }
-            let usable = reach.usable(book.addresses(neighbour), limit: Vitals.addressesMax)
-            guard !usable.isEmpty else { return }
+        for neighbour in vitals.neighbours where neighbour != peer {
+            guard contacts.count < NeighbourList.contactsMax else { break }
+            let usable = reach.usable(
+                book.addresses(neighbour), limit: NeighbourList.addressesMax)
+            guard !usable.isEmpty else { continue }
             contacts.append(Contact(id: book.id(neighbour), addresses: usable))
         }
-        if vitals.neighbours.contains(peer) { tell(peer, book) }
-        for neighbour in vitals.neighbours where neighbour != peer { tell(neighbour, book) }
-        return Vitals(
-            incarnation: vitals.incarnation, coordinate: vitals.coordinate, neighbours: contacts)
+        return NeighbourList(number: listNumber, contacts: contacts)
     }
 
     // MARK: Silence

@@ -18,7 +18,7 @@ extension FailureDetector {
         read(ping.vitals, i, at: now, book: &book, into: &out)
         // The other end has looked at the link: our turn comes when it was silent again.
         if !watches[i].isProbed { watches[i].look(at: now + idleTime(), decidedAt: now) }
-        let ack = Ack(number: ping.number, vitals: vitals(for: peer, book))
+        let ack = Ack(number: ping.number, vitals: vitals(for: i, at: now, book))
         out.send(.ack(ack), to: peer)
         if let suspected = ping.suspected {
             suspectedSelf(suspected, at: now, into: &out)
@@ -91,6 +91,7 @@ extension FailureDetector {
     ) {
         watches[i].exchanged = now
         watches[i].named(incarnation: vitals.incarnation)
+        watches[i].holds = vitals.held
         if let read = watches[i].neighboursRead,
             now - read < configuration.neighboursReadInterval
         {
@@ -98,37 +99,11 @@ extension FailureDetector {
         }
         watches[i].neighboursRead = now
         let peer = watches[i].peer
-        let told = Self.summary(of: vitals.neighbours)
-        if told != watches[i].told
-            || now - watches[i].toldAt >= configuration.sameNeighboursReadInterval
-        {
-            (watches[i].told, watches[i].toldAt) = (told, now)
-            watches[i].coWatchers = coWatchers(vitals.neighbours, namedBy: peer, &book)
+        if let list = vitals.neighbours {
+            (watches[i].list, watches[i].listRead) = (list.number, now)
+            watches[i].coWatchers = coWatchers(list.contacts, namedBy: peer, &book)
         }
-        let includeUs = vitals.neighbours.contains { $0.id == local }
-        out.events.append(.neighbours(of: peer, includeUs: includeUs))
-    }
-
-    /// Of the same contacts the same, of others hardly ever. A peer that finds two lists alike fools
-    /// those only whom it told the first.
-    private static func summary(of contacts: [Contact]) -> UInt64 {
-        var sum: UInt64 = 0x243f_6a88_85a3_08d3
-        func add(_ word: UInt64) {
-            let product = (sum ^ word).multipliedFullWidth(by: 0x9e37_79b9_7f4a_7c15)
-            sum = product.high ^ product.low
-        }
-        for contact in contacts {
-            add(contact.id.key.w0)
-            add(contact.id.key.w1)
-            add(contact.id.key.w2)
-            add(contact.id.key.w3)
-            for address in contact.addresses {
-                add(address.high)
-                add(address.low)
-                add(UInt64(address.port) + 1)
-            }
-        }
-        return sum
+        out.events.append(.neighbours(of: peer, includeUs: vitals.isNeighbour))
     }
 
     private func coWatchers(
@@ -137,7 +112,7 @@ extension FailureDetector {
         let reach = Reach(of: peer, book)
         var coWatchers = FewPeers()
         for contact in contacts where contact.id != local {
-            let usable = reach.usable(contact.addresses, limit: Vitals.addressesMax)
+            let usable = reach.usable(contact.addresses, limit: NeighbourList.addressesMax)
             guard !usable.isEmpty else { continue }
             let handle = book.intern(contact.id)
             guard handle != peer else { continue }

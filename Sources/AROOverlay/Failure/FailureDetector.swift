@@ -21,7 +21,7 @@ public struct OwnVitals: Sendable {
     /// The sequence number of our newest announcement.
     public var incarnation: UInt64 = 0
     public var coordinate: Coordinate?
-    /// Our active view. At most ``Vitals/neighboursMax`` are told.
+    /// Our active view. At most ``NeighbourList/contactsMax`` are told.
     public var neighbours: [PeerHandle] = []
 
     public init(
@@ -37,7 +37,11 @@ public struct FailureDetector: Sendable {
     public var configuration: FailureConfiguration { shared.value }
     public let local: PeerID
     /// To be set before a call whenever it has changed.
-    public var vitals = OwnVitals()
+    public var vitals = OwnVitals() {
+        didSet { if vitals.neighbours != oldValue.neighbours { renumberList() } }
+    }
+    /// Of our list of neighbours as it is now.
+    private(set) var listNumber: UInt32
 
     /// Sorted by peer.
     var watches: [Watch] = []
@@ -62,6 +66,8 @@ public struct FailureDetector: Sendable {
     init(_ shared: Shared<FailureConfiguration>, local: PeerID, generator: Generator) {
         (self.shared, self.local) = (shared, local)
         self.generator = generator
+        // At random, as peers may remember the lists of our last run.
+        listNumber = UInt32(truncatingIfNeeded: self.generator.next()) | 1
     }
 
     // MARK: Wishes
@@ -181,7 +187,7 @@ public struct FailureDetector: Sendable {
         }
         for i in watches.indices where watches[i].coWatchers.contains(peer) {
             watches[i].coWatchers.remove(peer)
-            watches[i].told = 0
+            watches[i].list = 0
         }
         if let i = index(of: peer), !watches[i].isProbed {
             begin(i, isInduced: false, at: now, book: book, into: &out)
@@ -259,6 +265,10 @@ public struct FailureDetector: Sendable {
     }
 
     // MARK: Details
+
+    private mutating func renumberList() {
+        listNumber = listNumber == .max ? 1 : listNumber + 1
+    }
 
     @inline(__always)
     func index(of peer: PeerHandle) -> Int? {

@@ -21,11 +21,13 @@ struct Watch: Sendable {
     var heard: Instant
     /// When its last ping or ack came.
     var exchanged: Instant
-    /// When its neighbours were last read.
+    /// When it last told, and was believed, whether we are its neighbour.
     var neighboursRead: Instant?
-    /// What it told then, see ``FailureDetector/summary(of:)``, and when: the same again is not read.
-    var told: UInt64 = 0
-    var toldAt = Instant.origin
+    /// The number of the list of its neighbours that we read last, and when; 0 for none.
+    var list: UInt32 = 0
+    var listRead = Instant.origin
+    /// The number of our list that it holds, by its last word.
+    var holds: UInt32 = 0
     /// When it was last probed because somebody asked.
     var asked: Instant?
     /// When to look at it next, and when that was decided: a sign of life since then puts it off.
@@ -43,8 +45,8 @@ struct Watch: Sendable {
         (due, decided) = (moment, now)
     }
 
-    /// Its vitals are not known yet.
-    var isNew: Bool { neighboursRead == nil }
+    /// Its neighbours are not known yet.
+    var isNew: Bool { list == 0 }
 
     var roundTrip: Duration? {
         roundTripMicroseconds == 0 ? nil : .microseconds(Int64(roundTripMicroseconds))
@@ -61,7 +63,7 @@ struct Watch: Sendable {
     }
 }
 
-/// At most ``Vitals/neighboursMax`` peers, in the order in which they came.
+/// At most ``NeighbourList/contactsMax`` peers, in the order in which they came.
 struct FewPeers: Sendable {
     private var peers = InlineArray<6, PeerHandle>(repeating: PeerHandle(index: 0))
     private(set) var count = 0

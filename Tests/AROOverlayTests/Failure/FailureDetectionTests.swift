@@ -265,34 +265,79 @@ struct FailureDetectionTests {
         #expect(world.verdicts.count == world.members[b].neighbours.count - 1)
     }
 
-    @Test("a list of neighbours that is told again is read again once one of them was lost")
-    func sameList() {
+    @Test("a list of neighbours is sent until it has come, and again when it has changed")
+    func listOnce() {
+        var configuration = FailureConfiguration()
+        configuration.sameNeighboursReadInterval = .hours(1)
+        let world = FailureWorld(count: 20, seed: 24, configuration: configuration)
+        let links = world.members.reduce(0) { $0 + $1.neighbours.count }
+        func lists() -> Int { world.told.count { $0.2.neighbours != nil } }
+        world.loss = 20
+        world.run(for: .seconds(60))
+        let first = lists()
+        #expect(first >= links && first < links * 3, "\(first) lists over \(links) links")
+        world.told = []
+        world.run(for: .minutes(5))
+        #expect(lists() == 0 && world.told.count > links)
+        #expect(world.told.allSatisfy { $0.2.held != 0 && $0.2.isNeighbour })
+
+        let gone = world.members[0].neighbours[0]
+        world.members[0].detector.vitals.neighbours.removeAll { $0 == world.handle(gone) }
+        world.told = []
+        world.run(for: .minutes(1))
+        let others = world.told.filter { $0.by == 0 && $0.2.neighbours != nil }
+        #expect(Set(others.map(\.to)) == Set(world.members[0].neighbours))
+        #expect(world.told.allSatisfy { $0.by == 0 || $0.2.neighbours == nil })
+        #expect(world.told.contains { $0.by == 0 && $0.to == gone && !$0.2.isNeighbour })
+        world.told = []
+        world.run(for: .minutes(5))
+        #expect(lists() == 0)
+    }
+
+    @Test("a list that has not changed is asked for again now and then")
+    func listAgain() {
+        let world = FailureWorld(count: 20, seed: 25)
+        let links = world.members.reduce(0) { $0 + $1.neighbours.count }
+        world.run(for: .seconds(20))
+        world.told = []
+        world.run(for: .minutes(10))
+        let lists = world.told.count { $0.2.neighbours != nil }
+        #expect(lists > links * 6 && lists < links * 20, "\(lists) lists over \(links) links")
+        #expect(lists * 4 < world.told.count, "of \(world.told.count) messages")
+    }
+
+    @Test("a list is asked for again once one of those on it was lost")
+    func listLost() {
         let world = FailureWorld(count: 20, seed: 24)
         world.run(for: .seconds(20))
         let b = world.members[0].neighbours[0]
         world.isCut = { from, _ in from == b }
         let other = PeerID(key: Bits256(1, 2, 3, 4))
         let told = Contact(id: other, addresses: [SocketAddress(ipv4: 0x0102_0304, port: 1)])
-        func tell(_ number: UInt32) {
+        func tell(_ number: UInt32, _ list: NeighbourList?) {
             world.run(for: .milliseconds(1_100))
-            let vitals = Vitals(incarnation: 1, neighbours: [told])
+            let vitals = Vitals(incarnation: 1, isNeighbour: true, neighbours: list)
             world.inject(.ping(Ping(number: number << 6, vitals: vitals)), from: b, to: 0)
         }
+        func held() -> UInt32? { world.told.last { $0.by == 0 && $0.to == b }?.2.held }
         func isCoWatcher() -> Bool {
             var isHeld = false
             guard let handle = world.book.handle(of: other) else { return false }
             world.members[0].detector.forEachUsedHandle { if $0 == handle { isHeld = true } }
             return isHeld
         }
-        tell(1)
-        #expect(isCoWatcher())
-        tell(2)
-        #expect(isCoWatcher())
+        let list = NeighbourList(number: 77, contacts: [told])
+        tell(1, list)
+        #expect(isCoWatcher() && held() == 77)
+        tell(2, nil)
+        #expect(isCoWatcher() && held() == 77)
         let lost = world.book.handle(of: other)!
         world.act(0) { $0.peerUnreachable(lost, at: world.now, book: &$1, into: &$2) }
         #expect(!isCoWatcher())
-        tell(3)
-        #expect(isCoWatcher())
+        tell(3, nil)
+        #expect(!isCoWatcher() && held() == 0)
+        tell(4, list)
+        #expect(isCoWatcher() && held() == 77)
     }
 
     @Test("acks measure the round trip, also when pings are lost")

@@ -64,6 +64,8 @@ final class FailureWorld {
     var lists = 0
     var denials = 0
     var largestMessage = 0
+    /// What pings and acks told, by whom and to whom.
+    var told: [(by: Int, to: Int, Vitals)] = []
 
     private var queue = LinkQueue<Event>()
     private var outbox = FailureOutbox()
@@ -225,6 +227,11 @@ final class FailureWorld {
             let bytes = Array(outbox.bytes[send.range])
             largestMessage = max(largestMessage, bytes.count)
             members[i].sent += 1
+            switch try? ProbeMessage(decoding: bytes.span.bytes) {
+            case .ping(let ping): told.append((i, Int(send.peer.index), ping.vitals))
+            case .ack(let ack): told.append((i, Int(send.peer.index), ack.vitals))
+            default: break
+            }
             if members[i].blocked {
                 members[i].held.append((send.peer, bytes))
             } else {

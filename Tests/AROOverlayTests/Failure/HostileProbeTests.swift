@@ -163,8 +163,9 @@ struct HostileProbeTests {
                     id: PeerID(key: Bits256(UInt64(number), i, 1, 2)),
                     addresses: [SocketAddress(ipv4: 0x0102_0304, port: 1)])
             }
+            let list = NeighbourList(number: number + 1, contacts: made)
             let ping = Ping(
-                number: number << 6, vitals: Vitals(incarnation: 1, neighbours: made))
+                number: number << 6, vitals: Vitals(incarnation: 1, neighbours: list))
             world.inject(.ping(ping), from: liar, to: 0)
         }
         #expect(world.book.count - before <= 6)
