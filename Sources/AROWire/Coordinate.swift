@@ -75,9 +75,15 @@ extension SIMD4<Float> {
 
 extension [UInt8] {
     package mutating func appendCoordinate(_ coordinate: Coordinate) {
-        for i in 0..<4 { appendU32(coordinate.components[i].bitPattern) }
-        appendU32(coordinate.height.bitPattern)
-        appendU32(coordinate.error.bitPattern)
+        let at = coordinate.components
+        func word(_ number: Float) -> UInt32 { number.bitPattern.bigEndian }
+        // At once, as it rides in every probe.
+        Swift.withUnsafeBytes(
+            of: (
+                word(at[0]), word(at[1]), word(at[2]), word(at[3]), word(coordinate.height),
+                word(coordinate.error)
+            )
+        ) { append(contentsOf: $0) }
     }
 }
 

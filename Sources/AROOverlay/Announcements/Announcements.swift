@@ -112,6 +112,9 @@ public struct Announcements: ~Copyable {
         own.offer(offer, members: directory.counts.alive, configuration, at: now)
     }
 
+    /// What we offer is elsewhere now. False where the whole is to be offered again.
+    mutating func moved(to coordinate: Coordinate) -> Bool { own.moved(to: coordinate) }
+
     /// Somebody suspects us by this sequence: a higher one is announced, at a bounded rate.
     public mutating func refute(incarnation: UInt64, at now: Instant) {
         guard incarnation >= own.sequence else { return }

@@ -43,7 +43,7 @@ extension Offer {
 extension Coordinate {
     /// Whether it has become half as sure again, or has moved out of the room that its owner's error
     /// left it. Guesses: predictions would come out no better by less.
-    fileprivate func differsNoticeably(from old: Coordinate) -> Bool {
+    func differsNoticeably(from old: Coordinate) -> Bool {
         if error < old.error * 2 / 3 { return true }
         let moved = (components - old.components).length + (height - old.height).magnitude
         return moved > min(old.error, 1) * (components.length + height)

@@ -53,6 +53,19 @@ struct OwnStatement: Sendable {
         }
     }
 
+    /// We are elsewhere, and offer the same as before: ``offer(_:members:_:at:)`` for a change that comes
+    /// with every round trip. False where it would change what is due, or cannot know.
+    mutating func moved(to coordinate: Coordinate) -> Bool {
+        guard offer?.coordinate != nil else { return false }
+        if !isLeaving, !isRefuting {
+            guard let told = announced?.coordinate, dueAt == renewAt,
+                !coordinate.differsNoticeably(from: told)
+            else { return false }
+        }
+        offer?.coordinate = coordinate
+        return true
+    }
+
     /// Somebody holds us for dead by this sequence; the claim is not proven.
     mutating func accused(
         _ claimed: UInt64, by accuser: PeerHandle?, wallClock: UnixTime,

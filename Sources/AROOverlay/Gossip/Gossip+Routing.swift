@@ -197,7 +197,7 @@ extension Gossip {
                 ?? announcements.coordinate(of: peer, book: book)
         else { return }
         guard coordinates.measured(roundTrip, to: peer, at: place, at: now) else { return }
-        isOfferStale = true
+        isPlaceStale = true
         for _ in 0..<coordinates.configuration.recalledPerSample {
             guard let other = coordinates.nextRemembered(at: now), other != peer,
                 let place = announcements.coordinate(of: other, book: book)
@@ -213,8 +213,12 @@ extension Gossip {
     }
 
     private mutating func refreshOffer(at now: Instant, identity: borrowing Identity) {
-        guard isOfferStale else { return }
-        isOfferStale = false
+        guard isOfferStale || isPlaceStale else { return }
+        let isMovedOnly =
+            !isOfferStale && coordinates.sampleCount > 0
+            && announcements.moved(to: coordinates.coordinate)
+        (isOfferStale, isPlaceStale) = (false, false)
+        guard !isMovedOnly else { return }
         var offer = offer
         offer.addresses = addresses
         offer.nat = nat

@@ -41,6 +41,8 @@ public struct Gossip: ~Copyable {
     /// What we offer, apart from what gossip itself knows: addresses, NAT, coordinate.
     var offer = Offer()
     var isOfferStale = true
+    /// Of the offer the coordinate alone, maybe.
+    var isPlaceStale = false
     let offeredWhenIsolated: Int
     /// ``GossipConfiguration/isOn``: if not, every door is closed.
     let isOn: Bool
