@@ -18,7 +18,7 @@ public struct Outbox: ~Copyable {
     /// Forgets the contents, keeps the capacity.
     public mutating func removeAll() {
         packets.removeAll()
-        effects.removeAll(keepingCapacity: true)
+        effects.clear()
     }
 }
 

@@ -95,7 +95,7 @@ public struct ParticipantOutbox: ~Copyable {
     public init() {}
 
     public mutating func removeAll() {
-        effects.removeAll(keepingCapacity: true)
-        bytes.removeAll(keepingCapacity: true)
+        effects.clear()
+        bytes.clear()
     }
 }

@@ -31,15 +31,15 @@ public struct OverlayOutbox<Event: Sendable>: ~Copyable {
 
     /// Forgets the contents, keeps the capacity.
     @inlinable public mutating func removeAll() {
-        heldBytes.removeAll(keepingCapacity: true)
-        heldSends.removeAll(keepingCapacity: true)
-        heldEvents.removeAll(keepingCapacity: true)
+        heldBytes.clear()
+        heldSends.clear()
+        heldEvents.clear()
     }
 
     /// Forgets the contents, keeps the capacity, and returns the events.
     @inlinable public mutating func takeAll() -> [Event] {
-        heldBytes.removeAll(keepingCapacity: true)
-        heldSends.removeAll(keepingCapacity: true)
+        heldBytes.clear()
+        heldSends.clear()
         return takeEvents()
     }
 
@@ -67,8 +67,8 @@ public struct OverlayOutbox<Event: Sendable>: ~Copyable {
             let range = base + send.range.lowerBound..<base + send.range.upperBound
             heldSends.append(OverlaySend(peer: send.peer, range: range))
         }
-        other.heldBytes.removeAll(keepingCapacity: true)
-        other.heldSends.removeAll(keepingCapacity: true)
+        other.heldBytes.clear()
+        other.heldSends.clear()
     }
 
     /// Takes the events out.
@@ -77,5 +77,11 @@ public struct OverlayOutbox<Event: Sendable>: ~Copyable {
         // The caller has the only reference: a kept capacity would be a new allocation.
         defer { heldEvents = [] }
         return events
+    }
+
+    /// Forgets the first events, whoever asked for them one by one; keeps the capacity.
+    @inline(__always)
+    mutating func forgetEvents(_ count: Int) {
+        if count == heldEvents.count { heldEvents.clear() } else { heldEvents.removeFirst(count) }
     }
 }

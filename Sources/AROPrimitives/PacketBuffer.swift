@@ -30,8 +30,8 @@ public struct PacketBuffer: ~Copyable {
     public var packetCount: Int { runs.reduce(0) { $0 + $1.packetCount } }
 
     public mutating func removeAll() {
-        bytes.removeAll(keepingCapacity: true)
-        runs.removeAll(keepingCapacity: true)
+        bytes.clear()
+        runs.clear()
     }
 
     /// Appends a packet of at most `capacity` bytes: `write` fills the given space from its start
