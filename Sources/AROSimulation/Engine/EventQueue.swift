@@ -1,12 +1,17 @@
-/// The simulation's agenda: a 4-ary heap of 16-byte keys over a slab of payloads, and before it the
-/// first few in order, so that their memory can be asked for well before their turn.
+/// The simulation's agenda: keys of 16 bytes over a slab of payloads.
 ///
 /// A key packs the time, a sequence number and the payload's place into 128 bits, so that one
 /// comparison orders by time and, at equal times, by the order of insertion; payloads never move
-/// while they wait. A 4-ary heap (Johnson 1975) halves the depth of a binary one and its four
-/// children lie in one cache line. A calendar queue (Brown 1988) is faster where times are spread
-/// evenly, but degrades where many events share one moment, which a world with whole-second timers
-/// has; `aro-sim bench` prints what this one does.
+/// while they wait. Keys come nearer in four steps:
+///
+/// 1. a heap of what is seconds away;
+/// 2. a wheel of the next seconds, by the millisecond and unordered within it;
+/// 3. a heap of the millisecond that is being played, which stays in the nearest cache;
+/// 4. the first few in order, so that their memory can be asked for well before their turn.
+///
+/// A calendar queue (Brown 1988), all wheel, degrades where many events share one moment, which a
+/// world with whole-second timers has; here such a moment is a heap. `aro-sim bench` prints what it
+/// does.
 
 import AROPrimitives
 
@@ -15,11 +20,14 @@ struct EventQueue<Payload>: ~Copyable {
     static var pendingMax: Int { 1 << 24 }
     private static var slotMask: UInt64 { 1 << 24 - 1 }
 
-    /// The first of all, ascending; full unless the heap is empty.
+    /// The first of all, ascending; full unless nothing else is pending.
     private let front: UnsafeMutablePointer<UInt128>
     private var frontCount = 0
-    private var keys: UnsafeMutablePointer<UInt128>
-    private var heapCount = 0
+    /// What is due before the wheel begins.
+    private var near = EventKeyHeap()
+    private var wheel = EventKeyWheel()
+    /// What is due after the wheel's turn.
+    private var far = EventKeyHeap()
     private var payloads: UnsafeMutablePointer<Payload>
     private var free: UnsafeMutablePointer<UInt32>
     private var freeCount = 0
@@ -33,25 +41,30 @@ struct EventQueue<Payload>: ~Copyable {
     init(capacity: Int = 1_024) {
         self.capacity = capacity
         front = .allocate(capacity: Self.frontMax)
-        keys = .allocate(capacity: capacity)
         payloads = .allocate(capacity: capacity)
         free = .allocate(capacity: capacity)
     }
 
     deinit {
-        for i in 0..<frontCount { (payloads + Self.slot(of: front[i])).deinitialize(count: 1) }
-        for i in 0..<heapCount { (payloads + Self.slot(of: keys[i])).deinitialize(count: 1) }
+        let payloads = payloads
+        func drop(_ key: UInt128) { (payloads + Self.slot(of: key)).deinitialize(count: 1) }
+        for i in 0..<frontCount { drop(front[i]) }
+        for i in 0..<near.count { drop(near[i]) }
+        for i in 0..<far.count { drop(far[i]) }
+        wheel.forEach(drop)
         front.deallocate()
-        keys.deallocate()
         payloads.deallocate()
         free.deallocate()
     }
 
+    /// What lies on the heap for it.
     var heapByteCount: Int {
-        capacity * (16 + MemoryLayout<Payload>.stride + MemoryLayout<UInt32>.stride)
+        let keys = (near.capacity + far.capacity) * MemoryLayout<UInt128>.stride
+        let slot = MemoryLayout<Payload>.stride + MemoryLayout<UInt32>.stride
+        return keys + wheel.byteCount + capacity * slot
     }
 
-    var count: Int { frontCount + heapCount }
+    var count: Int { frontCount + near.count + wheel.count + far.count }
 
     /// The payload that comes behind so many others, if nothing earlier is added; nil where it is not
     /// known yet, or there is none.
@@ -67,17 +80,16 @@ struct EventQueue<Payload>: ~Copyable {
     /// Adds an event. Events of one time come out in the order in which they were added.
     mutating func push(_ payload: consuming Payload, at time: Int64) {
         precondition(time >= 0, "a simulated moment before the origin")
-        if count == capacity { grow() }
         let slot = takeSlot()
         (payloads + slot).initialize(to: payload)
         sequence += 1
         let key = UInt128(UInt64(time)) << 64 | UInt128(sequence << 24 | UInt64(slot))
         guard frontCount == Self.frontMax else { return insertInFront(key) }
         let last = front[frontCount - 1]
-        guard key < last else { return addToHeap(key) }
+        guard key < last else { return addBehind(key) }
         frontCount -= 1
         insertInFront(key)
-        addToHeap(last)
+        addBehind(last)
     }
 
     /// There must be room.
@@ -91,9 +103,14 @@ struct EventQueue<Payload>: ~Copyable {
         frontCount += 1
     }
 
-    private mutating func addToHeap(_ key: UInt128) {
-        heapCount += 1
-        siftUp(key, from: heapCount - 1)
+    private mutating func addBehind(_ key: UInt128) {
+        if wheel.holds(key) {
+            wheel.push(key)
+        } else if EventKeyWheel.tick(of: key) < wheel.begin {
+            near.push(key)
+        } else {
+            far.push(key)
+        }
     }
 
     /// Takes out the earliest event where it is due at `limit` or before.
@@ -107,16 +124,29 @@ struct EventQueue<Payload>: ~Copyable {
         freeCount += 1
         frontCount -= 1
         for i in 0..<frontCount { front[i] = front[i + 1] }
-        if heapCount > 0 { advanceFirstOfHeap() }
+        fillFront()
         return (time, (payloads + slot).move())
     }
 
-    private mutating func advanceFirstOfHeap() {
-        front[frontCount] = keys[0]
+    private mutating func fillFront() {
+        if near.isEmpty {
+            if wheel.count == 0 {
+                guard !far.isEmpty else { return }
+                wheel.turn(to: far.top)
+                takeFromFar()
+            }
+            wheel.popTick(into: &near)
+            takeFromFar()
+        }
+        let key = near.pop()
+        front[frontCount] = key
         frontCount += 1
-        Prefetch.ask(payloads + Self.slot(of: keys[0]), MemoryLayout<Payload>.size)
-        heapCount -= 1
-        if heapCount > 0 { siftDown(keys[heapCount]) }
+        Prefetch.ask(payloads + Self.slot(of: key), MemoryLayout<Payload>.size)
+    }
+
+    /// What the wheel has turned to.
+    private mutating func takeFromFar() {
+        while !far.isEmpty, wheel.holds(far.top) { wheel.push(far.pop()) }
     }
 
     private static func slot(of key: UInt128) -> Int {
@@ -128,56 +158,21 @@ struct EventQueue<Payload>: ~Copyable {
             freeCount -= 1
             return Int(free[freeCount])
         }
+        if slotsUsed == capacity { grow() }
         slotsUsed += 1
         return slotsUsed - 1
     }
 
-    private mutating func siftUp(_ key: UInt128, from start: Int) {
-        var hole = start
-        while hole > 0 {
-            let parent = (hole - 1) >> 2
-            guard key < keys[parent] else { break }
-            keys[hole] = keys[parent]
-            hole = parent
-        }
-        keys[hole] = key
-    }
-
-    private mutating func siftDown(_ key: UInt128) {
-        var hole = 0
-        while true {
-            let first = hole << 2 + 1
-            guard first < heapCount else { break }
-            var least = first
-            var leastKey = keys[first]
-            for child in first + 1..<max(first + 1, min(first + 4, heapCount)) {
-                let candidate = keys[child]
-                if candidate < leastKey { (least, leastKey) = (child, candidate) }
-            }
-            guard leastKey < key else { break }
-            keys[hole] = leastKey
-            hole = least
-        }
-        keys[hole] = key
-    }
-
+    /// Every slot is in use when the queue grows.
     private mutating func grow() {
         precondition(capacity < Self.pendingMax, "more than \(Self.pendingMax) pending events")
         let bigger = min(capacity * 2, Self.pendingMax)
-        keys = Self.moved(keys, count: heapCount, to: bigger)
-        payloads = Self.moved(payloads, count: slotsUsed, to: bigger)
+        let room = UnsafeMutablePointer<Payload>.allocate(capacity: bigger)
+        room.moveInitialize(from: payloads, count: slotsUsed)
+        payloads.deallocate()
+        payloads = room
         free.deallocate()
         free = .allocate(capacity: bigger)
         capacity = bigger
-    }
-
-    /// Every slot is in use when the queue grows: `count == capacity` leaves none free.
-    private static func moved<T>(
-        _ old: UnsafeMutablePointer<T>, count: Int, to capacity: Int
-    ) -> UnsafeMutablePointer<T> {
-        let new = UnsafeMutablePointer<T>.allocate(capacity: capacity)
-        new.moveInitialize(from: old, count: count)
-        old.deallocate()
-        return new
     }
 }

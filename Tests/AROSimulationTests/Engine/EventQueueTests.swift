@@ -32,6 +32,33 @@ import Testing
         #expect(queue.count == reference.count)
     }
 
+    @Test(arguments: [UInt64(1), 2, 3, 4])
+    func `moments apart by nanoseconds and by hours come out in order`(seed: UInt64) {
+        var chance = Generator(seed: seed)
+        var queue = EventQueue<Int>(capacity: 4)
+        var pending: [(time: Int64, id: Int)] = []
+        var now: Int64 = 0
+        var next = 0
+        for round in 0..<4_000 {
+            // Fills, then runs nearly dry, so that the wheel turns over empty stretches, too.
+            if chance.chance(round / 500 % 2 == 0 ? 70 : 30, in: 100) {
+                let time = now + Int64(chance.below(1_000)) << Int64(chance.below(34))
+                queue.push(next, at: time)
+                pending.append((time, next))
+                next += 1
+            } else if let (time, id) = queue.pop(until: .max) {
+                let least = pending.min { ($0.time, $0.id) < ($1.time, $1.id) }!
+                #expect(time == least.time && id == least.id, "seed \(seed), round \(round)")
+                pending.removeAll { $0.id == id }
+                now = time
+            } else {
+                #expect(pending.isEmpty)
+            }
+            #expect(queue.count == pending.count)
+        }
+        #expect(now > 3_600_000_000_000, "the test does not reach far")
+    }
+
     @Test func `nothing later than the limit comes out`() {
         var queue = EventQueue<String>()
         queue.push("late", at: 11)
