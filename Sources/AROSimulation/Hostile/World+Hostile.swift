@@ -78,7 +78,7 @@ extension World where Resident: ~Copyable {
 
     /// Tells an inhabitant that just started what it is.
     mutating func misbehave(_ node: Int) {
-        guard let conduct = hostiles.conduct(of: node), let resident = places[node].resident else {
+        guard let conduct = hostiles.conduct(of: node), let resident = seats[node].resident else {
             return
         }
         resident.pointee.misbehave(

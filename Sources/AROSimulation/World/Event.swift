@@ -43,19 +43,26 @@ struct Way {
 /// What the trace calls the inputs of a node. The numbers are part of the hash.
 enum TraceKind: UInt8 { case timer = 1, datagram, disk, wallClock, request, cancel, parcel, model }
 
+/// What every event asks of its node. Apart from its ``Place``, so that those of all nodes stay near.
+struct Seat<Resident: Inhabitant & ~Copyable> {
+    /// nil while the node is down.
+    var resident: UnsafeMutablePointer<Resident>?
+    /// When the node wants to be woken, by the world's clock; the origin where it must be asked.
+    var wakesAt = Instant.origin
+    /// When its timer goes off, perhaps too early.
+    var armedAt = Instant.distantFuture
+}
+
 /// A node's place in the world; it outlives the node.
-struct Place<Resident: Inhabitant & ~Copyable> {
+struct Place {
     /// Linux's default `net.core.rmem_max`.
     static var socketBufferMax: Int { 212_992 }
 
-    /// nil while the node is down.
-    var resident: UnsafeMutablePointer<Resident>?
     var isPaused = false
     /// Lives and deaths so far.
     var epoch: UInt32 = 0
     /// Changes of address so far.
     var addressEpoch: UInt32 = 0
-    var armedAt = Instant.distantFuture
     var lastTimer = Instant.distantFuture
     var spins = 0
     var traffic = Traffic()

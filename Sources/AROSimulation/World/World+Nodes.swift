@@ -27,7 +27,7 @@ extension World where Resident: ~Copyable {
         network.addEnd(link, region: region)
         disks.addNode()
         places.append(Place())
-        residents.append(nil)
+        seats.append(Seat())
         if let nat { putBehindNAT(places.count - 1, nat) }
         start(places.count - 1)
         return places.count - 1
@@ -36,10 +36,10 @@ extension World where Resident: ~Copyable {
     public func address(of node: Int) -> SocketAddress { addressing.current[node] }
 
     /// Whether the node is down: killed or stopped, not merely paused.
-    public func isDown(_ node: Int) -> Bool { places[node].resident == nil }
+    public func isDown(_ node: Int) -> Bool { seats[node].resident == nil }
 
     public func isRunning(_ node: Int) -> Bool {
-        places[node].resident != nil && !places[node].isPaused
+        seats[node].resident != nil && !places[node].isPaused
     }
 
     /// How often a node was ended so far.
@@ -62,7 +62,7 @@ extension World where Resident: ~Copyable {
 
     /// Looks at an inhabitant.
     public func withResident<R>(_ node: Int, _ body: (borrowing Resident) -> R) -> R? {
-        guard let resident = places[node].resident else { return nil }
+        guard let resident = seats[node].resident else { return nil }
         return body(resident.pointee)
     }
 
@@ -70,13 +70,11 @@ extension World where Resident: ~Copyable {
 
     /// Ends a node without a word, as `kill -9` or a power cut does. Its disk stays.
     public mutating func kill(_ node: Int) {
-        guard let resident = places[node].resident else { return }
+        guard let resident = seats[node].resident else { return }
         resident.deinitialize(count: 1)
         resident.deallocate()
-        places[node].resident = nil
-        residents[node] = nil
+        seats[node] = Seat()
         places[node].isPaused = false
-        places[node].armedAt = .distantFuture
         places[node].epoch += 1
         dropHeld(node)
         disks.lostPower(node)
@@ -92,7 +90,7 @@ extension World where Resident: ~Copyable {
 
     /// Starts a node that is down: the same identity, address and disk, nothing in memory.
     public mutating func restart(_ node: Int) {
-        precondition(places[node].resident == nil, "node \(node) runs already")
+        precondition(seats[node].resident == nil, "node \(node) runs already")
         start(node)
     }
 
@@ -110,8 +108,7 @@ extension World where Resident: ~Copyable {
                     identitySeed: identities[node] ?? seeds.bits256("identity", place),
                     entropySeed: seeds.bits256("entropy", place, life),
                     chanceSeed: seeds.number("node", place, life))))
-        places[node].resident = resident
-        residents[node] = resident
+        seats[node].resident = resident
         misbehave(node)
         startWallClock(node)
     }
@@ -119,8 +116,9 @@ extension World where Resident: ~Copyable {
     /// Stops a node's process, as SIGSTOP or a sleeping laptop does: datagrams wait in the socket's
     /// buffer while there is room, timers come late.
     public mutating func pause(_ node: Int) {
-        precondition(places[node].resident != nil, "node \(node) is down")
+        precondition(seats[node].resident != nil, "node \(node) is down")
         places[node].isPaused = true
+        seats[node].wakesAt = .origin
     }
 
     public mutating func resume(_ node: Int) {
@@ -163,6 +161,7 @@ extension World where Resident: ~Copyable {
     /// ahead (or behind).
     public mutating func skew(_ node: Int, partsPerMillion: Int64, offset: Duration = .zero) {
         clocks.set(node, partsPerMillion: partsPerMillion, offset: offset, at: now)
+        seats[node].wakesAt = .origin
     }
 
     // MARK: Partitions

@@ -32,7 +32,7 @@ extension World where Resident == MessageNode {
         add("participants themselves", 0)
         var isFirst = true
         for node in places.indices {
-            guard let resident = places[node].resident else { continue }
+            guard let resident = seats[node].resident else { continue }
             add("participants themselves", MemoryLayout<Participant>.size)
             add(
                 "other fields of nodes",

@@ -52,9 +52,8 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     var network: Network
     var disks: SimulatedDisks
     var models: SimulatedModels
-    var places: [Place<Resident>] = []
-    /// Where each node lies in memory, once more: few enough to stay near.
-    var residents: [UnsafeMutablePointer<Resident>?] = []
+    var places: [Place] = []
+    var seats: [Seat<Resident>] = []
     var addressing = Addressing()
     var translators = Translators()
     var clocks = LocalClocks()
@@ -90,9 +89,9 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     }
 
     deinit {
-        for place in places {
-            place.resident?.deinitialize(count: 1)
-            place.resident?.deallocate()
+        for seat in seats {
+            seat.resident?.deinitialize(count: 1)
+            seat.resident?.deallocate()
         }
     }
 
@@ -102,7 +101,8 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     /// is nil. What happens at `limit` itself is included.
     public mutating func advance(to limit: Instant) -> Happening? {
         while true {
-            if let happening = nextHappening() { return happening }
+            // Asked here, as an answer that is none is hundreds of bytes, too.
+            if happeningsTaken < happenings.count { return nextHappening() }
             guard let (time, event) = agenda.pop(until: limit.nanoseconds) else { break }
             now = Instant(nanoseconds: time)
             prefetch()
@@ -114,26 +114,40 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
 
     /// Asks for the memory that later events will want, while another node is at work: first for a
     /// node, then, once that is there, for what it points to.
-    private func prefetch() {
-        if let next = agenda.payload(behind: 0) {
+    ///
+    /// Mutating, as it and what it calls would each be given a copy of the world's fields.
+    private mutating func prefetch() {
+        if let next = workingEvent(behind: 0) {
             resident(at: next.pointee.node)?.pointee.prefetch(.whole)
         }
-        if let second = agenda.payload(behind: 1) {
+        if let second = workingEvent(behind: 1) {
             resident(at: second.pointee.node)?.pointee.prefetch(.head)
         }
-        guard let later = agenda.payload(behind: 2) else { return }
+        guard let later = workingEvent(behind: 2) else { return }
         if let bytes = later.pointee.bytes { Prefetch.ask(bytes, later.pointee.count) }
         guard let resident = resident(at: later.pointee.node) else { return }
         Prefetch.ask(resident, MemoryLayout<Resident>.size)
         places.withUnsafeBufferPointer {
             Prefetch.ask(
-                $0.baseAddress! + Int(later.pointee.node), MemoryLayout<Place<Resident>>.size)
+                $0.baseAddress! + Int(later.pointee.node), MemoryLayout<Place>.size)
         }
     }
 
+    /// The event behind so many others; nil where there is none, or where it is a timer that finds
+    /// nothing due, as far as is known now.
+    private mutating func workingEvent(behind others: Int) -> UnsafePointer<Event>? {
+        guard let event = agenda.payload(behind: others) else { return nil }
+        guard event.pointee.kind == .timer else { return event }
+        let seat = seats[Int(event.pointee.node)]
+        let isDue =
+            seat.armedAt.nanoseconds == event.pointee.word
+            && seat.wakesAt.nanoseconds <= event.pointee.word
+        return isDue ? event : nil
+    }
+
     /// nil also for the number of an event that is no node's.
-    private func resident(at node: UInt32) -> UnsafeMutablePointer<Resident>? {
-        node < residents.count ? residents[Int(node)] : nil
+    private mutating func resident(at node: UInt32) -> UnsafeMutablePointer<Resident>? {
+        node < seats.count ? seats[Int(node)].resident : nil
     }
 
     /// When the next event is due; nil where nothing will ever happen.
@@ -145,8 +159,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         agenda.push(Event(.alarm, node: 0, epoch: 0, word: alarm), at: time.nanoseconds)
     }
 
-    private mutating func nextHappening() -> Happening? {
-        guard happeningsTaken < happenings.count else { return nil }
+    private mutating func nextHappening() -> Happening {
         happeningsTaken += 1
         let happening = happenings[happeningsTaken - 1]
         if happeningsTaken == happenings.count {
@@ -213,7 +226,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     }
 
     mutating func handle(_ input: borrowing Input, _ node: Int) {
-        guard let resident = places[node].resident else { return }
+        guard let resident = seats[node].resident else { return }
         resident.pointee.handle(input, at: clocks.time(of: node, at: now), into: &outbox)
         settle(node, resident)
     }
@@ -239,7 +252,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     private mutating func arrived(_ event: Event) {
         let node = Int(event.node)
         let bytes = UnsafeRawBufferPointer(start: event.bytes, count: event.count)
-        guard places[node].resident != nil, places[node].addressEpoch == event.epoch else {
+        guard seats[node].resident != nil, places[node].addressEpoch == event.epoch else {
             network.countNobodyThere()
             pool.free(event.bytes!, count: event.count)
             return
@@ -273,7 +286,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
 
     private mutating func parcelArrived(_ event: Event) {
         let node = Int(event.node)
-        guard let resident = places[node].resident, places[node].addressEpoch == event.epoch else {
+        guard let resident = seats[node].resident, places[node].addressEpoch == event.epoch else {
             _ = parcels.take(event.word)
             return network.countNobodyThere()
         }
@@ -329,20 +342,30 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     ///
     /// - Parameter isAgain: it fired early, so that what armed it first stays its cause.
     private mutating func arm(_ node: Int, _ deadline: Instant?, isAgain: Bool = false) {
-        guard let deadline, deadline < .distantFuture else { return }
+        guard let deadline, deadline < .distantFuture else {
+            seats[node].wakesAt = .origin
+            return
+        }
         let time = max(clocks.moment(of: deadline, on: node), now)
-        guard time < places[node].armedAt else { return }
-        places[node].armedAt = time
+        seats[node].wakesAt = time
+        guard time < seats[node].armedAt else { return }
         if !isAgain { log?.armed(node) }
+        setTimer(of: node, to: time)
+    }
+
+    private mutating func setTimer(of node: Int, to time: Instant) {
+        seats[node].armedAt = time
         let event = Event(
             .timer, node: UInt32(node), epoch: 0, word: UInt64(time.nanoseconds))
         agenda.push(event, at: time.nanoseconds)
     }
 
     private mutating func timerDue(_ node: Int, at time: UInt64) {
-        guard places[node].armedAt.nanoseconds == time else { return }
-        places[node].armedAt = .distantFuture
-        guard let resident = places[node].resident, !places[node].isPaused else { return }
+        guard seats[node].armedAt.nanoseconds == time else { return }
+        seats[node].armedAt = .distantFuture
+        // Too early, which is known without a look at the node.
+        if seats[node].wakesAt > now { return setTimer(of: node, to: seats[node].wakesAt) }
+        guard let resident = seats[node].resident, !places[node].isPaused else { return }
         let deadline = resident.pointee.nextDeadline?.at
         guard let deadline, deadline <= clocks.time(of: node, at: now) else {
             return arm(node, deadline, isAgain: true)
@@ -363,7 +386,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         precondition(
             places[node].spins < 10_000,
             "node \(node) asked for 10,000 deadlines at \(now.nanoseconds) ns: "
-                + "\(String(describing: places[node].resident?.pointee.nextDeadline))")
+                + "\(String(describing: seats[node].resident?.pointee.nextDeadline))")
     }
 
     // MARK: Pausing
@@ -375,7 +398,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         var event = event
         if event.kind == .datagram {
             event.word = Event.inside
-            guard places[node].heldByteCount + event.count <= Place<Resident>.socketBufferMax else {
+            guard places[node].heldByteCount + event.count <= Place.socketBufferMax else {
                 pool.free(event.bytes!, count: event.count)
                 return
             }
@@ -389,7 +412,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         for event in places[node].held { agenda.push(event, at: now.nanoseconds) }
         places[node].held.removeAll()
         places[node].heldByteCount = 0
-        arm(node, places[node].resident?.pointee.nextDeadline?.at)
+        arm(node, seats[node].resident?.pointee.nextDeadline?.at)
     }
 
     /// Drops what waited for a node that is no more.
