@@ -113,7 +113,9 @@ public struct Announcements: ~Copyable {
     }
 
     /// What we offer is elsewhere now. False where the whole is to be offered again.
-    mutating func moved(to coordinate: Coordinate) -> Bool { own.moved(to: coordinate) }
+    mutating func moved(to coordinate: Coordinate, at now: Instant) -> Bool {
+        own.moved(to: coordinate, at: now)
+    }
 
     /// Somebody suspects us by this sequence: a higher one is announced, at a bounded rate.
     public mutating func refute(incarnation: UInt64, at now: Instant) {

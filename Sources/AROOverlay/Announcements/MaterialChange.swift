@@ -27,10 +27,18 @@ extension Offer {
     /// Whether there is something to tell before the next renewal, if not at once: anything but a
     /// coordinate that is where it was said to be.
     func differsNoticeably(from old: Offer) -> Bool {
-        guard self != old, let coordinate, let told = old.coordinate else { return self != old }
+        guard isMovedAtMost(from: old), let coordinate, let told = old.coordinate else {
+            return self != old
+        }
+        return coordinate.differsNoticeably(from: told)
+    }
+
+    /// Whether both have a coordinate, and all else is the same.
+    func isMovedAtMost(from old: Offer) -> Bool {
+        guard let told = old.coordinate, coordinate != nil else { return false }
         var same = self
         same.coordinate = told
-        return same != old || coordinate.differsNoticeably(from: told)
+        return same == old
     }
 
     private static func differ(_ new: [ModelOffer], _ old: [ModelOffer]) -> Bool {

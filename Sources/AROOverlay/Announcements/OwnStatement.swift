@@ -8,6 +8,8 @@ struct OwnStatement: Sendable {
     private(set) var offer: Offer?
     /// What others were told; nil before the first statement.
     private(set) var announced: Offer?
+    /// Whether these two differ in their coordinates at most; both have one then.
+    private var isMovedAtMost = false
     private(set) var sequence: UInt64 = 0
     private(set) var isLeaving = false
     /// When the next statement is due.
@@ -39,6 +41,7 @@ struct OwnStatement: Sendable {
     ) {
         let new = new.bounded
         offer = new
+        isMovedAtMost = announced.map { new.isMovedAtMost(from: $0) } ?? false
         guard !isLeaving else { return }
         guard let announced else { return dueAt = now }
         guard !isRefuting else { return }
@@ -54,13 +57,15 @@ struct OwnStatement: Sendable {
     }
 
     /// We are elsewhere, and offer the same as before: ``offer(_:members:_:at:)`` for a change that comes
-    /// with every round trip. False where it would change what is due, or cannot know.
-    mutating func moved(to coordinate: Coordinate) -> Bool {
+    /// with every round trip. False where others were told of something else, and that is to be called.
+    mutating func moved(to coordinate: Coordinate, at now: Instant) -> Bool {
         guard offer?.coordinate != nil else { return false }
         if !isLeaving, !isRefuting {
-            guard let told = announced?.coordinate, dueAt == renewAt,
-                !coordinate.differsNoticeably(from: told)
-            else { return false }
+            guard isMovedAtMost, let told = announced?.coordinate else { return false }
+            dueAt = renewAt
+            if coordinate.differsNoticeably(from: told) {
+                dueAt = earliest(dueAt, max(issuedAt + minorDelay, now))
+            }
         }
         offer?.coordinate = coordinate
         return true
@@ -130,6 +135,7 @@ struct OwnStatement: Sendable {
         let period = configuration.period(members: members)
         if announced != nil { minorDelay = min(minorDelay * configuration.minorGrowth, period) }
         announced = offer
+        isMovedAtMost = self.offer.map { $0.isMovedAtMost(from: offer) } ?? false
         isRefuting = false
         issuedAt = now
         renewAt = now + period + jitter

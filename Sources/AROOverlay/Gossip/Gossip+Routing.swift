@@ -221,7 +221,7 @@ extension Gossip {
         guard isOfferStale || isPlaceStale else { return }
         let isMovedOnly =
             !isOfferStale && coordinates.sampleCount > 0
-            && announcements.moved(to: coordinates.coordinate)
+            && announcements.moved(to: coordinates.coordinate, at: now)
         (isOfferStale, isPlaceStale) = (false, false)
         guard !isMovedOnly else { return }
         var offer = offer

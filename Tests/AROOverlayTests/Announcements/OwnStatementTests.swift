@@ -51,7 +51,7 @@ struct OwnStatementTests {
                 offer.storage.offeredBytes = 1_000
             }
             slow.offer(offer, members: 50, configuration, at: now)
-            if isMove, quick.moved(to: place) {
+            if isMove, quick.moved(to: place, at: now) {
                 spared += 1
             } else {
                 quick.offer(offer, members: 50, configuration, at: now)
