@@ -3,7 +3,7 @@ extension Array {
     /// one by one where they are few, which takes a fraction of the time.
     @inlinable @inline(__always)
     package mutating func clear() {
-        if count > 4 { return removeAll(keepingCapacity: true) }
+        if count > 4 { return removeLast(count) }
         while !isEmpty { removeLast() }
     }
 }

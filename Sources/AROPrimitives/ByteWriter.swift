@@ -1,18 +1,28 @@
 /// Writing what ``ByteReader`` reads.
 
 extension [UInt8] {
-    @inlinable public mutating func appendU16(_ value: UInt16) { appendWord(value) }
-    @inlinable public mutating func appendU32(_ value: UInt32) { appendWord(value) }
-    @inlinable public mutating func appendU64(_ value: UInt64) { appendWord(value) }
+    // Not inlined where they are called, which is everywhere. Up to four bytes one by one, as an array
+    // takes longer to append a sequence of four than four times one.
+    public mutating func appendU16(_ value: UInt16) {
+        append(UInt8(truncatingIfNeeded: value >> 8))
+        append(UInt8(truncatingIfNeeded: value))
+    }
+
+    public mutating func appendU32(_ value: UInt32) {
+        append(UInt8(truncatingIfNeeded: value >> 24))
+        append(UInt8(truncatingIfNeeded: value >> 16))
+        append(UInt8(truncatingIfNeeded: value >> 8))
+        append(UInt8(truncatingIfNeeded: value))
+    }
+
+    public mutating func appendU64(_ value: UInt64) {
+        Swift.withUnsafeBytes(of: value.bigEndian) { append(contentsOf: $0) }
+    }
 
     @inlinable public mutating func appendBits256(_ value: Bits256) {
         Swift.withUnsafeBytes(
             of: (value.w0.bigEndian, value.w1.bigEndian, value.w2.bigEndian, value.w3.bigEndian)
         ) { append(contentsOf: $0) }
-    }
-
-    @inlinable mutating func appendWord(_ value: some FixedWidthInteger) {
-        Swift.withUnsafeBytes(of: value.bigEndian) { append(contentsOf: $0) }
     }
 
     /// A variable-length integer of RFC 9000 §16; `value` must be below 2^62.
