@@ -93,6 +93,18 @@ struct CalibrationPlan: ParsableArguments {
     @Option(help: "Contacts of a bucket.") var k = 20
     @Flag(help: "Look-ups do not start from members that gossip has told of.")
     var noDirectory = false
+    @Option(
+        help: """
+            Median milliseconds by which a datagram is late on the simulated side (lognormal, sigma 1): \
+            what processes wait for a processor, which the simulator has not.
+            """)
+    var jitter: Double?
+    @Option(
+        help: """
+            What a node's processor takes for each packet on the simulated side, as \
+            'handshake: 300us, packet: 50us'.
+            """)
+    var processing: String?
 
     var joinOver: Double { 10 }
     var publishAt: Double { 20 }
@@ -115,6 +127,11 @@ struct CalibrationPlan: ParsableArguments {
     func yaml(_ fidelity: String, seed: Int) -> String {
         let ends = phases.map(\.end)
         let directory = noDirectory ? ", kademlia.heardOfStart: 0" : ""
+        let late =
+            jitter.map {
+                ", jitter: {lognormal: {median: \(Int($0 * 1_000))us, sigma: 1}}"
+            } ?? ""
+        let work = processing.map { ", processing: {\($0)}" } ?? ""
         return """
             aro_scenario: 1
             name: calibration
@@ -124,7 +141,7 @@ struct CalibrationPlan: ParsableArguments {
             nodes: [{count: \(nodes)}]
             config: {kademlia.k: \(k)\(directory)}
             join: {bootstrap: 1, schedule: uniform, over: \(joinOver)s}
-            network: {rtt: {constant: \(2 * delay)ms}}
+            network: {rtt: {constant: \(2 * delay)ms}\(late)\(work)}
             workload:
               - {publish: {size: 1KiB}, at: \(publishAt)s, over: \(publishOver)s, times: \(publishes)}
               - {lookup: {}, at: \(lookupAt)s, over: \(Double(lookups) / lookupRate)s, times: \(lookups)}

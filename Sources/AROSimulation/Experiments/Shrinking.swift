@@ -189,7 +189,7 @@ public struct Shrinking {
             },
             { $0.network.loss = .none }, { $0.network.jitter = nil },
             { $0.network.reorder = .never }, { $0.network.duplicate = .never },
-            { $0.network.damage = .never },
+            { $0.network.damage = .never }, { $0.network.processing = nil },
         ]
         for change in changes {
             var candidate = scenario

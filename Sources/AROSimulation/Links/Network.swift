@@ -53,6 +53,8 @@ struct Network: ~Copyable {
         var cloggedUntil = Instant.origin
         var upFreeAt = Instant.origin
         var downFreeAt = Instant.origin
+        var processorFreeAt = Instant.origin
+        var unprocessedByteCount = 0
     }
 
     private struct Cut: Equatable {
@@ -150,6 +152,26 @@ struct Network: ~Copyable {
         let out = Self.enqueue(&ends[node].downFreeAt, byteCount, rate: rate, queueMax: max, now)
         if out == nil { drops.queueFull += 1 }
         return out
+    }
+
+    /// A datagram waits for the receiver's processor: when that is done with it; nil where the
+    /// socket's buffer is full.
+    mutating func beginProcessing(
+        _ node: Int, _ processing: Processing, isHandshake: Bool, byteCount: Int, at now: Instant
+    ) -> Instant? {
+        guard ends[node].unprocessedByteCount + byteCount <= Processing.queueByteCountMax else {
+            drops.queueFull += 1
+            return nil
+        }
+        ends[node].unprocessedByteCount += byteCount
+        let span = isHandshake ? processing.handshake : processing.packet
+        ends[node].processorFreeAt = max(ends[node].processorFreeAt, now) + span
+        return ends[node].processorFreeAt
+    }
+
+    /// What ``beginProcessing(_:_:isHandshake:byteCount:at:)`` let in is taken out.
+    mutating func endProcessing(_ node: Int, byteCount: Int) {
+        ends[node].unprocessedByteCount -= byteCount
     }
 
     mutating func countNobodyThere() { drops.nobodyThere += 1 }

@@ -24,6 +24,8 @@ public struct NetworkModel: Hashable, Sendable {
     /// The largest IP packet that passes, bytes; larger ones vanish without a word, as they do
     /// where ICMP is filtered.
     public var mtu = 1_500
+    /// What a node's processor takes for what it receives; nil for no time.
+    public var processing: Processing?
 
     public init() {}
 
@@ -37,6 +39,24 @@ public struct NetworkModel: Hashable, Sendable {
     /// Headers of IPv4 (20) and UDP (8); IPv6 has 20 more.
     public static func headerByteCount(to address: SocketAddress) -> Int {
         address.isIPv4 ? 28 : 48
+    }
+}
+
+/// The time that a node's processor takes for each packet that it receives, one after another; what
+/// it answers leaves when it is done. What a handshake's packet took to make is counted where its answer
+/// comes in.
+public struct Processing: Hashable, Sendable {
+    /// A packet of a handshake.
+    public var handshake: Duration
+    /// Any other.
+    public var packet: Duration
+    /// What waits for the processor, bytes; what does not fit is dropped. Linux's default
+    /// `net.core.rmem_max`.
+    public static let queueByteCountMax = 212_992
+
+    public init(handshake: Duration, packet: Duration) {
+        precondition(handshake >= .zero && packet >= .zero)
+        (self.handshake, self.packet) = (handshake, packet)
     }
 }
 

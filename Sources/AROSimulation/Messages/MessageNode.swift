@@ -108,6 +108,12 @@ extension MessageNode: Inhabitant {
     public static func wireByteCount(of datagram: RawSpan) -> Int {
         PlainPacket.wireByteCount(of: datagram)
     }
+    public static func isHandshake(_ datagram: RawSpan) -> Bool {
+        switch PlainPacket(datagram)?.kind {
+        case .initiation, .dial, .response, .dialResponse, .completion: true
+        case .confirmation, .data, .close, .reset, nil: false
+        }
+    }
     public static var sharesAddresses: Bool { true }
 
     public mutating func handle(

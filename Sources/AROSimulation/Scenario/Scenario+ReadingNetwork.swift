@@ -8,7 +8,7 @@ extension Scenario {
     ) throws(ScenarioFault) {
         let section = try field.section([
             "rtt", "spread", "jitter", "loss", "duplicate", "reorder", "reorder_by", "damage",
-            "mtu",
+            "mtu", "processing",
         ])
         if let rtt = section["rtt"] { try readRoundTrip(rtt, open) }
         if let spread = section["spread"] { network.spread = try lognormal(spread).shape }
@@ -20,6 +20,12 @@ extension Scenario {
             try section["reorder_by"]?.duration(atMost: .minutes(1)) ?? network.reorderDelayMax
         network.damage = try section["damage"]?.chance() ?? .never
         network.mtu = try section["mtu"]?.byteCount(atMost: 65_535) ?? network.mtu
+        if let processing = section["processing"] {
+            let spans = try processing.section(["handshake", "packet"])
+            network.processing = Processing(
+                handshake: try spans.required("handshake").duration(atMost: .seconds(10)),
+                packet: try spans.required("packet").duration(atMost: .seconds(10)))
+        }
     }
 
     private mutating func readRoundTrip(

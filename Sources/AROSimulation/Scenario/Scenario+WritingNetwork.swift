@@ -19,6 +19,11 @@ extension Scenario {
         lines.append("reorder_by: \(Quantity.text(network.reorderDelayMax))")
         lines.append("damage: \(Quantity.text(network.damage))")
         lines.append("mtu: \(Quantity.text(bytes: Int64(network.mtu)))")
+        if let processing = network.processing {
+            lines.append(
+                "processing: {handshake: \(Quantity.text(processing.handshake)), "
+                    + "packet: \(Quantity.text(processing.packet))}")
+        }
         return lines
     }
 

@@ -5,7 +5,10 @@ import ARONode
 import AROPrimitives
 
 struct Event {
-    enum Kind { case timer, downlink, datagram, parcel, parcelAgain, disk, model, wallClock, alarm }
+    enum Kind {
+        case timer, downlink, datagram, processed, parcel, parcelAgain, disk, model, wallClock,
+            alarm
+    }
 
     var kind: Kind
     var node: UInt32

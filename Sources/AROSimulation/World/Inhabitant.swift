@@ -5,6 +5,7 @@
 import AROCrypto
 import ARONode
 import AROPrimitives
+import AROWire
 
 public protocol Inhabitant: ~Copyable {
     mutating func handle(_ input: borrowing Input, at now: Instant, into outbox: inout Outbox)
@@ -18,6 +19,8 @@ public protocol Inhabitant: ~Copyable {
     static var readsDamagedPackets: Bool { get }
     /// The UDP payload that a datagram stands for, bytes: it may be carried in fewer.
     static func wireByteCount(of datagram: RawSpan) -> Int
+    /// Whether a datagram belongs to a handshake, which costs a processor more than others.
+    static func isHandshake(_ datagram: RawSpan) -> Bool
     /// Whether all inhabitants know the same address of each: then a NAT cannot show each of them
     /// another one, and knows its remote ends by node.
     static var sharesAddresses: Bool { get }
@@ -35,6 +38,7 @@ extension Inhabitant where Self: ~Copyable {
     public mutating func prefetch(_ part: Prefetch.Part) {}
     public static var readsDamagedPackets: Bool { true }
     public static func wireByteCount(of datagram: RawSpan) -> Int { datagram.byteCount }
+    public static func isHandshake(_ datagram: RawSpan) -> Bool { false }
     public static var sharesAddresses: Bool { false }
     public static var misbehavesItself: Bool { false }
     public mutating func misbehave(_ conduct: Conduct, chance: Generator) {}
@@ -44,7 +48,15 @@ extension Inhabitant where Self: ~Copyable {
     ) { preconditionFailure("a parcel for who sends none") }
 }
 
-extension Node: Inhabitant {}
+extension Node: Inhabitant {
+    public static func isHandshake(_ datagram: RawSpan) -> Bool {
+        guard !datagram.isEmpty else { return false }
+        switch PacketType(rawValue: datagram.unsafeLoad(as: UInt8.self)) {
+        case .initiationIK, .initiationXX, .responseIK, .responseXX, .completion: return true
+        case .cookie, .versions, .reset, .data, .dataOddPhase, nil: return false
+        }
+    }
+}
 
 /// What an inhabitant is born with. The same node is born again after a restart: ``life`` counts.
 public struct Birth: Hashable, Sendable {

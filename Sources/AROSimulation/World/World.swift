@@ -175,6 +175,9 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         case .timer: timerDue(node, at: event.word)
         case .downlink: reachedDownlink(event)
         case .datagram: arrived(event)
+        case .processed:
+            network.endProcessing(node, byteCount: event.count)
+            arrived(event, isProcessed: true)
         case .parcel: parcelArrived(event)
         case .parcelAgain: parcelDueAgain(event)
         case .disk: diskAnswered(event)
@@ -249,7 +252,7 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         return false
     }
 
-    private mutating func arrived(_ event: Event) {
+    private mutating func arrived(_ event: Event, isProcessed: Bool = false) {
         let node = Int(event.node)
         let bytes = UnsafeRawBufferPointer(start: event.bytes, count: event.count)
         guard seats[node].resident != nil, places[node].addressEpoch == event.epoch else {
@@ -257,8 +260,13 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
             pool.free(event.bytes!, count: event.count)
             return
         }
-        guard isLetIn(event) else { return pool.free(event.bytes!, count: event.count) }
+        guard isProcessed || isLetIn(event) else {
+            return pool.free(event.bytes!, count: event.count)
+        }
         if places[node].isPaused { return hold(event) }
+        if !isProcessed, let processing = network.model.processing {
+            return wait(event, for: processing)
+        }
         if let log, let bytes = event.bytes { log.arrived(.bytes(UInt(bitPattern: bytes))) }
         record(.datagram, node, UInt64(event.count))
         trace.fold(bytes)
@@ -269,6 +277,18 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
         places[node].traffic.bytesIn += wire
         handle(.datagram(bytes.bytes, from: event.from), node)
         pool.free(event.bytes!, count: event.count)
+    }
+
+    /// Queues a datagram for the processor of its node.
+    private mutating func wait(_ event: Event, for processing: Processing) {
+        let bytes = UnsafeRawBufferPointer(start: event.bytes, count: event.count)
+        let done = network.beginProcessing(
+            Int(event.node), processing, isHandshake: Resident.isHandshake(bytes.bytes),
+            byteCount: event.count, at: now)
+        guard let done else { return pool.free(event.bytes!, count: event.count) }
+        var event = event
+        event.kind = .processed
+        agenda.push(event, at: done.nanoseconds)
     }
 
     private mutating func reachedDownlink(_ event: Event) {
@@ -396,7 +416,8 @@ public struct World<Resident: Inhabitant & ~Copyable>: ~Copyable {
     mutating func hold(_ event: Event) {
         let node = Int(event.node)
         var event = event
-        if event.kind == .datagram {
+        if event.kind == .datagram || event.kind == .processed {
+            event.kind = .datagram
             event.word = Event.inside
             guard places[node].heldByteCount + event.count <= Place.socketBufferMax else {
                 pool.free(event.bytes!, count: event.count)

@@ -101,6 +101,66 @@ import Testing
     }
 }
 
+@Suite struct WorldProcessing {
+    /// When each of `count` datagrams is heard that reach node 0 at the origin; and what was dropped.
+    func heard(_ count: Int, byteCount: Int, _ processing: Processing?) -> ([Duration], UInt64) {
+        var network = NetworkModel.constant(.milliseconds(10))
+        network.processing = processing
+        var world = World.ofGossipers(2, seed: 1, network: network)
+        for _ in 0..<count {
+            world.inject(
+                [UInt8](repeating: 0, count: byteCount), from: world.address(of: 1), to: 0)
+        }
+        var times: [Duration] = []
+        for tenth in 1...20_000 where times.count < count {
+            world.run(for: .microseconds(100))
+            let all = world.heard(by: 0).count
+            while times.count < all { times.append(.microseconds(Int64(tenth) * 100)) }
+        }
+        return (times, world.drops.queueFull)
+    }
+
+    @Test func `a processor takes its time, for one datagram after another`() {
+        let cost = Processing(handshake: .seconds(1), packet: .milliseconds(2))
+        #expect(heard(3, byteCount: 10, nil).0 == Array(repeating: .microseconds(100), count: 3))
+        #expect(
+            heard(3, byteCount: 10, cost).0
+                == [.milliseconds(2), .milliseconds(4), .milliseconds(6)])
+    }
+
+    @Test func `what waits for the processor fills the socket's buffer`() {
+        let cost = Processing(handshake: .zero, packet: .milliseconds(1))
+        let (times, dropped) = heard(300, byteCount: 1_000, cost)
+        #expect(times.count == 212)
+        #expect(dropped == 88)
+    }
+
+    @Test(arguments: [Scenario.Fidelity.datagrams, .messages])
+    func `a handshake costs more than what follows it`(fidelity: Scenario.Fidelity) throws {
+        func latency(_ processing: String) throws -> Double {
+            let scenario = try Scenario(
+                yaml: """
+                    aro_scenario: 1
+                    name: processors
+                    seed: 1
+                    fidelity: \(fidelity.rawValue)
+                    duration: 20s
+                    nodes: [{count: 4}]
+                    join: {bootstrap: 1, schedule: uniform, over: 4s}
+                    network: {rtt: {constant: 50ms}\(processing)}
+                    """, file: "processors.yaml")
+            #expect(try Scenario(yaml: scenario.resolved, file: "resolved") == scenario)
+            let report = scenario.play(clock: { 0 }).report
+            return try #require(report["join_latency_mean"]?.value)
+        }
+        let without = try latency("")
+        let dear = try latency(", processing: {handshake: 10ms, packet: 0ms}")
+        let both = try latency(", processing: {handshake: 10ms, packet: 1ms}")
+        #expect(dear >= without + 0.02)
+        #expect(both > dear)
+    }
+}
+
 @Suite struct WorldNodes {
     @Test func `a killed node hears nothing and a restarted one starts a new life`() {
         var world = World.ofGossipers(2, seed: 1)
