@@ -6,11 +6,12 @@
 
 struct EventKeyWheel: ~Copyable {
     private struct Chunk {
-        static let capacity = 15
+        typealias Keys = InlineArray<15, UInt128>
+
         /// Of the chunk that was full before it, or the next free one; negative for none.
         var next: Int32
         var count: Int32
-        var keys: InlineArray<15, UInt128>
+        var keys: Keys
     }
 
     /// 2^20 ns.
@@ -60,7 +61,7 @@ struct EventKeyWheel: ~Copyable {
     mutating func push(_ key: UInt128) {
         let place = Int(Self.tick(of: key)) & (Self.tickCount - 1)
         var head = heads[place]
-        if head < 0 || chunks[Int(head)].count == Chunk.capacity {
+        if head < 0 || chunks[Int(head)].count == Chunk.Keys.count {
             head = takeChunk(before: head)
             heads[place] = head
             marks[place >> 6] |= 1 << UInt64(place & 63)

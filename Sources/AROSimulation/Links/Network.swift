@@ -159,7 +159,7 @@ struct Network: ~Copyable {
     mutating func beginProcessing(
         _ node: Int, _ processing: Processing, isHandshake: Bool, byteCount: Int, at now: Instant
     ) -> Instant? {
-        guard ends[node].unprocessedByteCount + byteCount <= Processing.queueByteCountMax else {
+        guard ends[node].unprocessedByteCount + byteCount <= Place.socketBufferMax else {
             drops.queueFull += 1
             return nil
         }

@@ -50,10 +50,6 @@ public struct Processing: Hashable, Sendable {
     public var handshake: Duration
     /// Any other.
     public var packet: Duration
-    /// What waits for the processor, bytes; what does not fit is dropped. Linux's default
-    /// `net.core.rmem_max`.
-    public static let queueByteCountMax = 212_992
-
     public init(handshake: Duration, packet: Duration) {
         precondition(handshake >= .zero && packet >= .zero)
         (self.handshake, self.packet) = (handshake, packet)

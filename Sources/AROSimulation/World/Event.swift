@@ -58,7 +58,7 @@ struct Seat<Resident: Inhabitant & ~Copyable> {
 
 /// A node's place in the world; it outlives the node.
 struct Place {
-    /// Linux's default `net.core.rmem_max`.
+    /// What waits for a paused node or its processor, bytes: Linux's default `net.core.rmem_max`.
     static var socketBufferMax: Int { 212_992 }
 
     var isPaused = false
